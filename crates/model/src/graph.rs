@@ -1,0 +1,206 @@
+//! The op graph: the only description of a model every executor interprets.
+
+use core::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::dtype::DType;
+
+/// Index into [`Graph::weights`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct WeightId(pub u32);
+
+/// Index into [`Graph::values`]: an edge of the graph, `width` elements per column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ValueId(pub u32);
+
+/// Index into [`Graph::caches`]: one KV cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CacheId(pub u32);
+
+/// A weight tensor: `rows` rows of `cols` elements, row-major; a vector is one row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Weight {
+    /// Name in the model file.
+    pub name: String,
+    /// Storage type.
+    pub dtype: DType,
+    /// Outputs of a linear map, or entries of a vocabulary.
+    pub rows: u32,
+    /// Inputs of a linear map.
+    pub cols: u32,
+    /// Bytes of the tensor, from the start of the model file.
+    pub range: Range<u64>,
+}
+
+/// Shape of one KV cache: `context_columns` x `width` keys and as many values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheSpec {
+    /// kv_heads * head_dim.
+    pub width: u32,
+}
+
+/// One operation. All tensors are columns x width, f32 in the executor.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Op {
+    /// out = weight[token id].
+    Embed {
+        /// Vocabulary x hidden.
+        weight: WeightId,
+        /// Hidden state.
+        out: ValueId,
+    },
+    /// out = x / sqrt(mean(x^2) + eps) * weight.
+    RmsNorm {
+        /// Input.
+        x: ValueId,
+        /// Gain, one row.
+        weight: WeightId,
+        /// Added to the mean square.
+        eps: f32,
+        /// Output.
+        out: ValueId,
+    },
+    /// out[r] = sum over c of weight[r, c] * x[c].
+    Linear {
+        /// Input, `cols` wide.
+        x: ValueId,
+        /// `rows` x `cols`.
+        weight: WeightId,
+        /// Output, `rows` wide.
+        out: ValueId,
+    },
+    /// Rotates pairs (2i, 2i + 1) of the first `rotary_dim` elements of each head by position * freq_base^(-2i / rotary_dim)
+    /// (RoFormer, arXiv 2104.09864, in the interleaved order GGUF's llama tensors are permuted for).
+    Rope {
+        /// Input, heads * head_dim wide.
+        x: ValueId,
+        /// Heads in `x`.
+        heads: u32,
+        /// Elements per head.
+        head_dim: u32,
+        /// Elements per head that are rotated; even.
+        rotary_dim: u32,
+        /// theta.
+        freq_base: f32,
+        /// Output.
+        out: ValueId,
+    },
+    /// Appends k and v to the cache, then causal softmax attention of q over it, grouped-query:
+    /// query head h reads kv head h / (heads / kv_heads).
+    Attention {
+        /// heads * head_dim wide.
+        q: ValueId,
+        /// kv_heads * head_dim wide, already rotated.
+        k: ValueId,
+        /// kv_heads * head_dim wide.
+        v: ValueId,
+        /// Query heads.
+        heads: u32,
+        /// Key/value heads; divides `heads`.
+        kv_heads: u32,
+        /// Elements per head.
+        head_dim: u32,
+        /// Multiplies q.k before the softmax.
+        scale: f32,
+        /// Cache of this op.
+        cache: CacheId,
+        /// heads * head_dim wide.
+        out: ValueId,
+    },
+    /// out = silu(gate) * up.
+    SiluMul {
+        /// Goes through x * sigmoid(x).
+        gate: ValueId,
+        /// Multiplies it.
+        up: ValueId,
+        /// Output.
+        out: ValueId,
+    },
+    /// out = a + b; the residual add. When it ends a unit, the result is rounded to the wire dtype.
+    Add {
+        /// The residual stream.
+        a: ValueId,
+        /// What the block adds.
+        b: ValueId,
+        /// Output.
+        out: ValueId,
+    },
+}
+
+/// What a unit costs depends on its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum UnitKind {
+    /// Token ids to hidden state. Always unit 0.
+    Embedding,
+    /// Attention block with its residual add.
+    Attention,
+    /// MLP block with its residual add.
+    Mlp,
+    /// Final norm and logits. Always the last unit.
+    Head,
+}
+
+/// Half-open range of unit indices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct UnitRange {
+    /// First unit.
+    pub start: u32,
+    /// One past the last unit.
+    pub end: u32,
+}
+
+impl UnitRange {
+    /// Units in the range.
+    pub const fn len(self) -> u32 {
+        self.end.saturating_sub(self.start)
+    }
+    /// Whether no unit is in it.
+    pub const fn is_empty(self) -> bool {
+        self.end <= self.start
+    }
+    /// Whether `unit` is in it.
+    pub const fn contains(self, unit: u32) -> bool {
+        self.start <= unit && unit < self.end
+    }
+}
+
+/// The ops between two neighbouring legal cuts; the smallest thing that is placed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unit {
+    /// Its cost class.
+    pub kind: UnitKind,
+    /// Indices into [`Graph::ops`].
+    pub ops: Range<usize>,
+    /// The value that enters from the unit before; `None` for the embedding, which reads token ids.
+    pub input: Option<ValueId>,
+    /// The value that leaves to the next unit; for the head, the logits.
+    pub output: ValueId,
+    /// Weights its ops read, each once, in op order.
+    pub weights: Vec<WeightId>,
+    /// Caches its ops own.
+    pub caches: Vec<CacheId>,
+}
+
+/// A model as operations and tensors, cut into units.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Graph {
+    /// `general.architecture`.
+    pub architecture: String,
+    /// Elements of the residual stream per column.
+    pub hidden_width: u32,
+    /// Rows of the head.
+    pub vocabulary: u32,
+    /// Longest context the model was trained for.
+    pub max_context_columns: u32,
+    /// Weight tensors; a tied tensor appears once.
+    pub weights: Vec<Weight>,
+    /// Width of each value.
+    pub values: Vec<u32>,
+    /// KV caches.
+    pub caches: Vec<CacheSpec>,
+    /// Operations in topological order.
+    pub ops: Vec<Op>,
+    /// Units in order: derived from the legal cuts, never written by hand.
+    pub units: Vec<Unit>,
+}

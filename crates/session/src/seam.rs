@@ -1,0 +1,315 @@
+//! The seam between a session and whatever drives it: a browser worker, or the simulator.
+
+use model::{EngineKind, NumericClass, UnitKind, UnitRange};
+use plan::{EngineProfile, MemberId, Plan};
+use serde::{Deserialize, Serialize};
+
+/// An error as it is shown and sent: stable code, plain sentence, remedy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// Stable code, `area.kind`.
+    pub code: String,
+    /// What happened, in a sentence.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// The two kinds of data channel between members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Channel {
+    /// Ordered, reliable: membership, plans, heartbeats, signalling between members.
+    Control,
+    /// Ordered, reliable: frames of hidden states, in slices of at most 4 KB.
+    Activation,
+}
+
+/// Correlates [`Output::Compute`] and [`Input::Computed`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct JobId(pub u64);
+
+/// Work for the engine, in order. A driver may run one at a time; the session keeps the queue short.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Job {
+    /// Measure every executor that runs here (synthetic weights of the model's shape) and self-test the GPU against the CPU.
+    Measure {
+        /// Shape of the KV and chunks to measure with.
+        class: NumericClass,
+        /// Restrict to one executor; `None` measures all.
+        only: Option<EngineKind>,
+    },
+    /// Fetch, verify and load the units; replaces whatever was loaded.
+    Load {
+        /// Unit ranges, ascending.
+        stages: Vec<UnitRange>,
+        /// Executor to use.
+        engine: EngineKind,
+        /// Numeric class of the room.
+        class: NumericClass,
+    },
+    /// One forward call.
+    Run {
+        /// One of the loaded ranges.
+        units: UnitRange,
+        /// Absolute position of the first column; smaller than what is cached means: cut back first.
+        position: u32,
+        /// Columns.
+        columns: u32,
+        /// Prompt columns on the chunk grid, or generated ones.
+        prefill: bool,
+        /// Columns wanted back.
+        want: WantColumns,
+        /// What enters.
+        input: JobInput,
+    },
+}
+
+/// Mirrors the engine's `Want` (session does not depend on engine).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WantColumns {
+    /// All.
+    Every,
+    /// Only the last.
+    Last,
+    /// None.
+    Nothing,
+}
+
+/// What enters a forward call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum JobInput {
+    /// Token ids, one per column.
+    Tokens(Vec<u32>),
+    /// columns x hidden_width.
+    Hidden(Vec<f32>),
+}
+
+/// What the engine answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Computed {
+    /// Answer to [`Job::Measure`].
+    Measured {
+        /// One entry per executor that works here.
+        engines: Vec<EngineProfile>,
+    },
+    /// Between [`Job::Load`] and [`Computed::Loaded`], any number of times.
+    LoadProgress {
+        /// Weight bytes in the engine so far.
+        bytes_done: u64,
+        /// Weight bytes in all.
+        bytes_total: u64,
+        /// Of `bytes_done`, how many came over the network (the rest was in local storage).
+        bytes_fetched: u64,
+    },
+    /// Answer to [`Job::Load`].
+    Loaded {
+        /// Bytes held.
+        resident_bytes: u64,
+    },
+    /// Answer to [`Job::Run`].
+    Ran {
+        /// Wanted columns x (hidden_width, or vocabulary after the head).
+        values: Vec<f32>,
+        /// Compute time.
+        compute_ms: f64,
+    },
+    /// The job failed; typed.
+    Failed(Fault),
+}
+
+/// What a session is told.
+pub enum Input {
+    /// Time passed; sent when `poll_timeout()` is due.
+    Timeout,
+    /// Both channels to a member are open.
+    Connected {
+        /// Who.
+        member: MemberId,
+    },
+    /// The channels to a member closed, or its connection failed.
+    Disconnected {
+        /// Who.
+        member: MemberId,
+    },
+    /// A message arrived.
+    Received {
+        /// Who sent it.
+        from: MemberId,
+        /// On which channel.
+        channel: Channel,
+        /// Bytes as they came.
+        bytes: Vec<u8>,
+    },
+    /// WebRTC signalling text (offer, answer, candidate) for another member, to be carried over the host's channels.
+    LocalSignal {
+        /// For whom.
+        to: MemberId,
+        /// Opaque to the session.
+        payload: String,
+    },
+    /// The engine answered.
+    Computed {
+        /// Which job.
+        job: JobId,
+        /// Its result.
+        result: Computed,
+    },
+    /// The person, or the embedding page, wants something.
+    Command(Command),
+}
+
+/// Chooses the next token: (logits of the last column, ids so far) -> id. The host's driver builds it from `text`.
+pub type NextToken = Box<dyn FnMut(&[f32], &[u32]) -> u32>;
+
+/// What a person or the embedding page may ask for.
+pub enum Command {
+    /// Host: plan with the phones present and load.
+    Begin,
+    /// Host: answer a prompt.
+    Generate {
+        /// Prompt as token ids; not empty.
+        prompt_ids: Vec<u32>,
+        /// Stop after so many generated tokens.
+        max_tokens: u32,
+        /// Generation ends when one of these is drawn.
+        stop_ids: Vec<u32>,
+        /// Sampler.
+        next_token: NextToken,
+    },
+    /// Host: end the answer being written at the next token.
+    Stop,
+    /// Leave the room cleanly.
+    Leave,
+}
+
+/// What a session wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Send bytes to a connected member.
+    Send {
+        /// To whom.
+        to: MemberId,
+        /// On which channel.
+        channel: Channel,
+        /// One message.
+        bytes: Vec<u8>,
+    },
+    /// Give the engine a job.
+    Compute {
+        /// For the answer.
+        job: JobId,
+        /// The work.
+        work: Job,
+    },
+    /// Open a peer connection to a member; signalling goes through [`Input::LocalSignal`] and [`Output::RemoteSignal`].
+    Connect {
+        /// To whom.
+        member: MemberId,
+        /// This side makes the offer.
+        offer: bool,
+    },
+    /// Signalling text that another member sent for the local peer connection to `from`.
+    RemoteSignal {
+        /// Who sent it.
+        from: MemberId,
+        /// As given to its `LocalSignal`.
+        payload: String,
+    },
+    /// Close the connection to a member.
+    Disconnect {
+        /// To whom.
+        member: MemberId,
+    },
+    /// Tell the page.
+    Event(Event),
+}
+
+/// What a page may show of one member.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MemberView {
+    /// Who.
+    pub member: MemberId,
+    /// Name it chose.
+    pub name: String,
+    /// Executor in use once planned.
+    pub engine: Option<EngineKind>,
+    /// Executors measured on it: (kind, ms for one token through all blocks of the model).
+    pub measured: Vec<EngineProfile>,
+    /// Bytes it may hold.
+    pub budget_bytes: u64,
+    /// Unit ranges of the plan in force.
+    pub units: Vec<UnitRange>,
+    /// Mean compute ms per generated token of the last answer.
+    pub ms_per_token: Option<f64>,
+    /// Round trip to the host.
+    pub rtt_ms: Option<f64>,
+    /// Weight bytes loaded of weight bytes assigned.
+    pub loaded_bytes: u64,
+    /// Weight bytes assigned.
+    pub assigned_bytes: u64,
+    /// Weight bytes that came over the network.
+    pub fetched_bytes: u64,
+}
+
+/// What happened, for the page. Serialised as `{type: "...", ...}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
+pub enum Event {
+    /// Membership, progress or measurements changed.
+    Members {
+        /// All members, by id.
+        members: Vec<MemberView>,
+    },
+    /// Host: whether the present phones can hold the model.
+    Capacity {
+        /// Bytes the model needs in this room.
+        needed_bytes: u64,
+        /// Usable bytes of the phones present.
+        offered_bytes: u64,
+        /// Every connected member has been measured.
+        measured: bool,
+    },
+    /// A plan was made.
+    Planned {
+        /// The plan.
+        plan: Plan,
+        /// Kind of each unit, for display.
+        unit_kinds: Vec<UnitKind>,
+    },
+    /// Every member loaded its segment: questions are welcome.
+    Ready {
+        /// Epoch of the plan.
+        epoch: u32,
+    },
+    /// One token of the answer.
+    Token {
+        /// Number of the request.
+        request: u32,
+        /// Token id.
+        id: u32,
+        /// ms since the request was given.
+        at_ms: f64,
+    },
+    /// The answer ended.
+    Finished {
+        /// Number of the request.
+        request: u32,
+        /// Generated tokens.
+        tokens: u32,
+        /// `stop`, `length` or `cancelled`.
+        reason: String,
+        /// ms to the first token.
+        ms_to_first_token: f64,
+        /// Generated tokens after the first, per second.
+        tok_per_s: f64,
+    },
+    /// Something failed. `fatal`: the session is over for this page.
+    Failed {
+        /// What.
+        fault: Fault,
+        /// Whether this page can go on.
+        fatal: bool,
+    },
+    /// The session ended in good order.
+    Left,
+}
