@@ -1,5 +1,26 @@
 //! Who runs which units: profiles, cost, linear programme, checked plans. Pure.
 
-pub mod profile;
+#![deny(clippy::indexing_slicing)]
 
-pub use profile::{EngineProfile, MemberId, Plan, PhoneProfile, Stage, UnitNeed};
+mod bound;
+mod capacity;
+mod check;
+mod cost;
+mod error;
+
+mod ground;
+
+mod problem;
+pub mod profile;
+mod ring;
+mod rounding;
+mod solve;
+
+pub use bound::{LowerBound, lower_bound};
+pub use capacity::{Capacity, capacity};
+pub use check::check;
+pub use cost::{Cost, MemberBytes, StageCost, cost};
+pub use error::PlanError;
+pub use problem::{HopMatrix, Problem, Workload};
+pub use profile::{EngineProfile, MemberId, PhoneProfile, Plan, Stage, UnitNeed};
+pub use solve::solve;

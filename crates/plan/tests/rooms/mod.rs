@@ -1,0 +1,114 @@
+//! Rooms to plan for.
+#![allow(dead_code, reason = "each test file uses some of it")]
+
+use std::collections::BTreeMap;
+
+use model::{EngineKind, NumericClass, UnitKind, WireDtype};
+use plan::{EngineProfile, HopMatrix, MemberId, PhoneProfile, Problem, UnitNeed, Workload};
+
+pub const MIB: u64 = 1 << 20;
+/// ms per block of [`Room::gpu`] in most tests.
+pub const GPU_MS: f64 = 0.25;
+
+/// Builds a [`Problem`]: blocks of 10 MiB (9 weights, 1 KV) alternate attention and MLP; embedding and head take 10 MiB each, scratch 2 MiB.
+pub struct Room {
+    problem: Problem,
+}
+
+impl Room {
+    pub fn of_blocks(blocks: usize) -> Self {
+        let unit = |kind| UnitNeed {
+            kind,
+            weight_bytes: 9 * MIB,
+            kv_bytes: MIB,
+        };
+        let mut units = vec![unit(UnitKind::Embedding)];
+        units.extend(
+            [UnitKind::Attention, UnitKind::Mlp]
+                .into_iter()
+                .cycle()
+                .take(blocks)
+                .map(unit),
+        );
+        units.push(unit(UnitKind::Head));
+        Self {
+            problem: Problem {
+                units,
+                phones: Vec::new(),
+                hops: HopMatrix::default(),
+                scratch_bytes: 2 * MIB,
+                class: NumericClass {
+                    wire: WireDtype::F32,
+                    chunk_columns: 32,
+                    context_columns: 512,
+                },
+                workload: Workload::default(),
+                forced_engines: BTreeMap::new(),
+            },
+        }
+    }
+
+    /// A phone that needs `block_ms` for a column of a block.
+    pub fn phone(mut self, member: u32, budget_bytes: u64, block_ms: f64) -> Self {
+        self.problem.phones.push(PhoneProfile {
+            member: MemberId(member),
+            budget_bytes,
+            engines: vec![engine(EngineKind::Cpu, block_ms, block_ms)],
+        });
+        self
+    }
+
+    /// Gives a phone a second executor.
+    pub fn gpu(mut self, member: u32, block_ms: f64) -> Self {
+        let phone = self
+            .problem
+            .phones
+            .iter_mut()
+            .find(|phone| phone.member == MemberId(member))
+            .unwrap();
+        phone
+            .engines
+            .push(engine(EngineKind::Gpu, block_ms, block_ms));
+        self
+    }
+
+    /// The same one-way time between all phones.
+    pub fn hops_ms(mut self, ms: f64) -> Self {
+        let members: Vec<_> = self
+            .problem
+            .phones
+            .iter()
+            .map(|phone| phone.member)
+            .collect();
+        for (at, &a) in members.iter().enumerate() {
+            for &b in &members[at + 1..] {
+                self.problem.hops.set(a, b, ms);
+            }
+        }
+        self
+    }
+
+    pub fn build(self) -> Problem {
+        self.problem
+    }
+}
+
+/// Calls take 0.5 ms, the embedding 0.1, the head 1, a chunk four times a column.
+pub fn engine(engine: EngineKind, attention_ms: f64, mlp_ms: f64) -> EngineProfile {
+    let decode_ms_per_unit = BTreeMap::from([
+        (UnitKind::Embedding, 0.1),
+        (UnitKind::Attention, attention_ms),
+        (UnitKind::Mlp, mlp_ms),
+        (UnitKind::Head, 1.0),
+    ]);
+    EngineProfile {
+        engine,
+        variant: "test".to_owned(),
+        chunk_ms_per_unit: decode_ms_per_unit
+            .iter()
+            .map(|(&kind, &ms)| (kind, 4.0 * ms))
+            .collect(),
+        decode_ms_per_unit,
+        ms_per_call: 0.5,
+    }
+}
