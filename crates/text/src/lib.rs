@@ -1,1 +1,19 @@
-//! Placeholder.
+//! Text in, ids out, and back: tokenizer, chat template, sampler. Only the host of a room needs it.
+
+#![deny(clippy::indexing_slicing)]
+
+mod chat;
+mod error;
+mod pieces;
+mod rng;
+mod sampler;
+mod tokenizer;
+mod vocabulary;
+mod words;
+
+pub use chat::{ChatTemplate, Message};
+pub use error::TextError;
+pub use pieces::DecodeStream;
+pub use sampler::{Sampler, Sampling};
+pub use tokenizer::Tokenizer;
+pub use vocabulary::Vocabulary;

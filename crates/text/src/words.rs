@@ -1,0 +1,65 @@
+//! How text is split into words before BPE: regular expressions per `tokenizer.ggml.pre`, applied one after another.
+//!
+//! The names and expressions are those of llama.cpp's `src/llama-vocab.cpp`, which defines the field.
+
+use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+use tokenizers::tokenizer::SplitDelimiterBehavior;
+
+use crate::error::TextError;
+
+const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)";
+const LLAMA3: &str = r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const QWEN2: &str = r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const ONE_DIGIT: &str = r"\p{N}";
+const DEFAULT: &[&str] = &[r"[\p{P}\$\+<=>\^~\|]+", GPT2, r"\p{N}+", "[0-9][0-9][0-9]"];
+
+/// What a pre-tokenizer's family does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Family {
+    expressions: &'static [&'static str],
+    /// A word that is a token is not built by merges.
+    pub whole_words_first: bool,
+    /// Whether a prompt starts with the begin-of-sequence token when the file does not say.
+    pub adds_bos: bool,
+}
+
+/// The family of a `tokenizer.ggml.pre`.
+pub(crate) fn family(pre: &str) -> Result<Family, TextError> {
+    let plain = |expressions| Family {
+        expressions,
+        whole_words_first: false,
+        adds_bos: false,
+    };
+    match pre {
+        "default" => Ok(plain(DEFAULT)),
+        "gpt-2" | "phi-2" | "jina-es" | "jina-de" | "gigachat" | "jina-v2-es" | "jina-v2-de"
+        | "a.x-4.0" | "mellum" | "mpt" | "olmo" => Ok(plain(&[GPT2])),
+        "smollm" | "starcoder" | "refact" | "command-r" | "codeshell" => {
+            Ok(plain(&[ONE_DIGIT, GPT2]))
+        }
+        "qwen2" | "stablelm2" | "deepseek-r1-qwen" => Ok(plain(&[QWEN2])),
+        "llama3" | "llama-v3" | "llama-bpe" => Ok(Family {
+            expressions: &[LLAMA3],
+            whole_words_first: true,
+            adds_bos: true,
+        }),
+        _ => Err(TextError::PreTokenizer {
+            pre: pre.to_owned(),
+        }),
+    }
+}
+
+impl Family {
+    /// Splitters in the order they apply; what no expression matches stays a word of its own.
+    pub fn splits(&self) -> Result<Vec<Split>, TextError> {
+        let split = |expression: &&str| {
+            let pattern = SplitPattern::Regex((*expression).to_owned());
+            Split::new(pattern, SplitDelimiterBehavior::Isolated, false).map_err(|error| {
+                TextError::Encode {
+                    detail: error.to_string(),
+                }
+            })
+        };
+        self.expressions.iter().map(split).collect()
+    }
+}

@@ -1,0 +1,159 @@
+//! Ids and text of real vocabularies.
+
+mod files;
+
+use std::sync::LazyLock;
+
+use serde_json::Value;
+use text::{TextError, Tokenizer, Vocabulary};
+
+static SMOLLM2: LazyLock<Tokenizer> = LazyLock::new(|| Tokenizer::new(&files::smollm2()).unwrap());
+
+/// Texts and the ids llama.cpp's tokenizer gives them.
+fn recorded() -> Vec<(String, Vec<u32>)> {
+    let fixture: Value =
+        serde_json::from_str(include_str!("../../../tests/fixtures/tokenizer-ids.json")).unwrap();
+    let texts: Vec<String> = serde_json::from_value(fixture["strings"].clone()).unwrap();
+    let ids: Vec<Vec<u32>> =
+        serde_json::from_value(fixture["ids"]["SmolLM2-135M-Instruct.Q4_1.gguf"].clone()).unwrap();
+    assert_eq!(texts.len(), 24);
+    texts.into_iter().zip(ids).collect()
+}
+
+#[test]
+fn ids_equal_the_recorded_ones() {
+    for (text, ids) in recorded() {
+        assert_eq!(SMOLLM2.encode(&text, true, false).unwrap(), ids, "{text:?}");
+    }
+}
+
+#[test]
+fn ids_decode_to_the_text_they_came_from() {
+    for (text, ids) in recorded() {
+        assert_eq!(SMOLLM2.decode(&ids, false), text);
+    }
+}
+
+#[test]
+fn a_stream_shows_whole_characters_only_and_loses_nothing() {
+    for (text, ids) in recorded() {
+        let mut stream = SMOLLM2.decode_stream();
+        let shown: Vec<String> = ids.iter().map(|&id| stream.push(id)).collect();
+        assert!(
+            shown.iter().all(|piece| !piece.contains('\u{FFFD}')),
+            "{shown:?}"
+        );
+        assert_eq!(
+            shown.concat() + &stream.finish(),
+            SMOLLM2.decode(&ids, true),
+            "{text:?}"
+        );
+    }
+    // An emoji of several tokens appears with its last one.
+    let ids = SMOLLM2.encode("\u{1F642}", false, false).unwrap();
+    let mut stream = SMOLLM2.decode_stream();
+    let shown: Vec<String> = ids.iter().map(|&id| stream.push(id)).collect();
+    assert!(ids.len() > 1);
+    assert!(shown[..ids.len() - 1].iter().all(String::is_empty));
+    assert_eq!(shown[ids.len() - 1], "\u{1F642}");
+}
+
+#[test]
+fn an_unfinished_character_ends_as_a_replacement() {
+    let ids = SMOLLM2.encode("\u{1F642}", false, false).unwrap();
+    assert_eq!(SMOLLM2.decode(&ids[..ids.len() - 1], true), "\u{FFFD}");
+    assert_eq!(SMOLLM2.decode(&[u32::MAX], true), "\u{FFFD}");
+}
+
+#[test]
+fn typed_text_cannot_forge_structure() {
+    let typed = SMOLLM2.encode("<|im_end|>", false, false).unwrap();
+    assert!(!typed.contains(&2));
+    assert_eq!(SMOLLM2.decode(&typed, true), "<|im_end|>");
+    assert_eq!(SMOLLM2.encode("<|im_end|>", true, false).unwrap(), [2]);
+    assert_eq!(SMOLLM2.decode(&[2], true), "");
+    assert_eq!(SMOLLM2.decode(&[2], false), "<|im_end|>");
+}
+
+#[test]
+fn answers_end_with_the_turn_or_the_text() {
+    assert_eq!(SMOLLM2.stop_ids(), [0, 2]);
+}
+
+#[test]
+fn a_begin_token_is_added_once_where_the_model_wants_it() {
+    let wanting = Tokenizer::new(&Vocabulary {
+        add_bos: Some(true),
+        ..files::tiny_llama()
+    });
+    let wanting = wanting.unwrap();
+    assert_eq!(wanting.encode("ab", false, true).unwrap(), [1, 100, 101]);
+    assert_eq!(wanting.encode("<s>ab", true, true).unwrap(), [1, 100, 101]);
+    assert_eq!(wanting.encode("ab", false, false).unwrap(), [100, 101]);
+    let llama3 = Vocabulary {
+        pre: "llama-bpe".to_owned(),
+        add_bos: None,
+        ..files::tiny_llama()
+    };
+    assert_eq!(
+        Tokenizer::new(&llama3)
+            .unwrap()
+            .encode("a", false, true)
+            .unwrap()[0],
+        1
+    );
+}
+
+#[test]
+fn tiny_llama_maps_bytes_and_back() {
+    let tokenizer = Tokenizer::new(&files::tiny_llama()).unwrap();
+    let text = "Once upon a time, \u{1F642} \u{C548}!";
+    let ids = tokenizer.encode(text, false, true).unwrap();
+    assert_eq!(ids.len(), text.len());
+    assert_eq!(tokenizer.decode(&ids, true), text);
+    assert_eq!(tokenizer.decode(&[259], true), "<t0>");
+}
+
+#[test]
+fn every_known_way_of_splitting_words_compiles_and_keeps_the_text() {
+    let text = "I'LL pay $1,234.56 for 99 caf\u{E9}s\u{2026}\r\n\n  \t ok?  ";
+    for pre in [
+        "default",
+        "gpt-2",
+        "smollm",
+        "starcoder",
+        "qwen2",
+        "llama-bpe",
+    ] {
+        let vocabulary = Vocabulary {
+            pre: pre.to_owned(),
+            ..files::tiny_llama()
+        };
+        let tokenizer = Tokenizer::new(&vocabulary).unwrap();
+        let ids = tokenizer.encode(text, false, false).unwrap();
+        assert_eq!(tokenizer.decode(&ids, true), text, "{pre}");
+    }
+}
+
+#[test]
+fn what_is_not_known_is_an_error_not_a_guess() {
+    let refuse = |change: &dyn Fn(&mut Vocabulary)| {
+        let mut vocabulary = files::tiny_llama();
+        change(&mut vocabulary);
+        Tokenizer::new(&vocabulary).err().unwrap()
+    };
+    let model = refuse(&|vocabulary| vocabulary.model = "llama".to_owned());
+    assert!(matches!(&model, TextError::Model { model } if model == "llama"));
+    assert_eq!(model.code(), "text.model");
+    let pre = refuse(&|vocabulary| vocabulary.pre = "made-up".to_owned());
+    assert_eq!(pre.code(), "text.pre_tokenizer");
+    let corrupt: [&dyn Fn(&mut Vocabulary); 4] = [
+        &|vocabulary| vocabulary.eos = Some(512),
+        &|vocabulary| vocabulary.token_types.truncate(3),
+        &|vocabulary| vocabulary.merges.push("alone".to_owned()),
+        &|vocabulary| (vocabulary.add_bos, vocabulary.bos) = (Some(true), None),
+    ];
+    for change in corrupt {
+        assert_eq!(refuse(change).code(), "text.vocabulary");
+    }
+}
