@@ -1,4 +1,10 @@
 //! What a person expects of a placement, on hand-made rooms.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests say what they expect by panicking"
+)]
 
 mod rooms;
 

@@ -1,4 +1,10 @@
 //! Chat templates, the default model's and what others use.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests say what they expect by panicking"
+)]
 
 mod files;
 

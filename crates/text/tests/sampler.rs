@@ -1,4 +1,10 @@
 //! Choosing tokens.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests say what they expect by panicking"
+)]
 
 use text::{Sampler, Sampling};
 

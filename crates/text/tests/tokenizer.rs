@@ -1,4 +1,10 @@
 //! Ids and text of real vocabularies.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests say what they expect by panicking"
+)]
 
 mod files;
 
