@@ -5,6 +5,7 @@
 mod bound;
 mod capacity;
 mod check;
+mod completion;
 mod cost;
 mod error;
 
@@ -15,6 +16,12 @@ pub mod profile;
 mod ring;
 mod rounding;
 mod solve;
+
+#[cfg(test)]
+extern crate self as plan;
+#[cfg(test)]
+#[path = "../tests/rooms/mod.rs"]
+mod rooms;
 
 pub use bound::{LowerBound, lower_bound};
 pub use capacity::{Capacity, capacity};

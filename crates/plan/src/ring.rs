@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 
 use model::UnitRange;
 
+use crate::completion::Completion;
 use crate::cost;
 use crate::error::PlanError;
-use crate::ground::{Ground, PerKind, Phone, Speed};
+use crate::ground::{Ground, Phone, Speed};
 use crate::profile::Stage;
 
 /// Which phones may follow which.
@@ -39,6 +40,31 @@ struct Place {
     last: Option<usize>,
 }
 
+impl Place {
+    /// Behind the host's first stage.
+    const HOST: Self = Self {
+        used: 0,
+        next_rank: 0,
+        last: None,
+    };
+
+    fn after_using(self, peer: usize) -> Self {
+        Self {
+            used: self.used | 1 << peer,
+            last: Some(peer),
+            ..self
+        }
+    }
+
+    fn after_rank(self, rank: usize, peer: usize) -> Self {
+        Self {
+            next_rank: rank + 1,
+            last: Some(peer),
+            ..self
+        }
+    }
+}
+
 /// A partial ring.
 #[derive(Debug, Clone, Copy)]
 struct Label {
@@ -46,8 +72,8 @@ struct Label {
     spent_ms: f64,
     /// Slowest prefill stage.
     slowest_ms: f64,
-    /// Its last stage, in the trail.
-    step: usize,
+    /// Its last stage, in the trail; `None` before the first.
+    step: Option<usize>,
 }
 
 struct Step {
@@ -55,149 +81,137 @@ struct Step {
     before: Option<usize>,
 }
 
-/// The cheapest ring through at least one peer that costs less than `below_ms`.
-pub(crate) fn cheapest(
-    ground: &Ground,
-    host: &Speed,
-    freedom: Freedom,
-    below_ms: f64,
-) -> Result<Option<Ring>, PlanError> {
-    let mut search = Search::new(ground, host, freedom, below_ms);
-    search.start()?;
-    for placed in 1..ground.head() {
-        let Some(open) = search.open.get_mut(placed as usize).map(core::mem::take) else {
-            break;
-        };
-        for (place, labels) in open {
-            for label in labels {
-                search.extend(placed, place, label)?;
-            }
-        }
-    }
-    search.finish()
+/// What stays the same while rings through one executor of the host are searched.
+pub(crate) struct Track<'a> {
+    pub ground: &'a Ground<'a>,
+    pub host: &'a Speed,
+    completion: Completion,
+    /// Stages that may still be looked at, over all searches: planning ends in time on a phone, and after the same work everywhere.
+    effort_left: u64,
 }
 
-struct Search<'a> {
-    ground: &'a Ground<'a>,
-    host: &'a Speed,
-    freedom: Freedom<'a>,
+impl<'a> Track<'a> {
+    pub fn new(ground: &'a Ground<'a>, host: &'a Speed, effort: u64) -> Result<Self, PlanError> {
+        Ok(Self {
+            ground,
+            host,
+            completion: Completion::new(ground, host)?,
+            effort_left: effort,
+        })
+    }
+
+    /// The cheapest ring through at least one peer that costs less than `below_ms`; the cheapest found when this or the whole effort is
+    /// used up.
+    pub fn cheapest(
+        &mut self,
+        freedom: Freedom,
+        below_ms: f64,
+        effort: u64,
+    ) -> Result<Option<Ring>, PlanError> {
+        let effort = effort.min(self.effort_left);
+        self.effort_left -= effort;
+        let mut search = Search {
+            open: vec![BTreeMap::new(); self.ground.end as usize],
+            track: self,
+            effort_left: effort,
+            freedom,
+            below_ms,
+            trail: Vec::new(),
+        };
+        search.start();
+        for placed in 1..search.track.ground.head() {
+            let open = search.open.get_mut(placed as usize).map(core::mem::take);
+            for (place, labels) in open.unwrap_or_default() {
+                for label in labels {
+                    search.extend(placed, place, label)?;
+                }
+            }
+        }
+        search.track.effort_left += search.effort_left;
+        Ok(search.finish())
+    }
+
+    /// Whether searches may go on.
+    pub fn has_effort(&self) -> bool {
+        self.effort_left > 0
+    }
+}
+
+struct Search<'t, 'a> {
+    track: &'t mut Track<'a>,
+    freedom: Freedom<'t>,
     below_ms: f64,
-    /// Request ms per unit on the fastest phone for its kind.
-    fastest: PerKind,
-    /// Request ms of the head stage on the host.
-    head_ms: f64,
+    effort_left: u64,
     /// Entry n: partial rings with n units placed.
     open: Vec<BTreeMap<Place, Vec<Label>>>,
     trail: Vec<Step>,
 }
 
-impl<'a> Search<'a> {
-    fn new(ground: &'a Ground<'a>, host: &'a Speed, freedom: Freedom<'a>, below_ms: f64) -> Self {
-        let head = UnitRange {
-            start: ground.head(),
-            end: ground.end,
-        };
-        Self {
-            ground,
-            host,
-            freedom,
-            below_ms,
-            fastest: fastest_request_ms(ground),
-            head_ms: stage_request_ms(ground, host, head),
-            open: vec![BTreeMap::new(); ground.end as usize],
-            trail: Vec::new(),
-        }
-    }
-
-    /// The host's first stage, of every length.
-    fn start(&mut self) -> Result<(), PlanError> {
-        let longest = self
-            .ground
+impl<'a> Search<'_, 'a> {
+    /// The host's first stage, of every length that leaves a unit to a peer.
+    fn start(&mut self) {
+        let (ground, host) = (self.track.ground, self.track.host);
+        let longest = ground
             .host_block_bytes()
-            .map_or(0, |bytes| self.ground.longest_from(1, bytes));
-        let place = Place {
-            used: 0,
-            next_rank: 0,
-            last: None,
+            .map_or(0, |bytes| ground.longest_from(1, bytes));
+        let nothing = Label {
+            spent_ms: 0.0,
+            slowest_ms: 0.0,
+            step: None,
         };
-        for end in 1..=longest.min(self.ground.head() - 1) {
-            let nothing = Label {
-                spent_ms: 0.0,
-                slowest_ms: 0.0,
-                step: usize::MAX,
-            };
+        for end in 1..=longest.min(ground.head() - 1) {
             self.append(
                 nothing,
-                place,
-                0.0,
-                &self.ground.host,
-                self.host,
+                Place::HOST,
+                &ground.host,
+                host,
                 UnitRange { start: 0, end },
             );
         }
-        Ok(())
     }
 
     /// Every next stage of a partial ring.
     fn extend(&mut self, placed: u32, place: Place, label: Label) -> Result<(), PlanError> {
-        let ground = self.ground;
+        let ground = self.track.ground;
         let last = place
             .last
             .and_then(|peer| ground.peers.get(peer))
             .unwrap_or(&ground.host);
-        for (peer_index, next) in self.followers(place) {
-            let Some(peer) = ground.peers.get(peer_index) else {
-                continue;
-            };
+        for (peer, next) in self.followers(place) {
             let hop_ms = ground.hop_ms(last.member, peer.member)?;
+            let entered = Label {
+                spent_ms: label.spent_ms + hop_request_ms(ground, hop_ms),
+                ..label
+            };
             let longest = ground.longest_from(placed, peer.usable_bytes);
             for speed in &peer.speeds {
                 for end in placed + 1..=longest {
-                    self.append(
-                        label,
-                        next,
-                        hop_ms,
-                        peer,
-                        speed,
-                        UnitRange { start: placed, end },
-                    );
+                    self.append(entered, next, peer, speed, UnitRange { start: placed, end });
                 }
             }
         }
         Ok(())
     }
 
-    fn followers(&self, place: Place) -> Vec<(usize, Place)> {
+    /// Peers that may come next, and the place in the ring they lead to.
+    fn followers(&self, place: Place) -> Vec<(&'a Phone, Place)> {
+        let peers = &self.track.ground.peers;
         match self.freedom {
-            Freedom::AnyOrder => (0..self.ground.peers.len())
-                .filter(|&peer| place.used & (1 << peer) == 0)
-                .map(|peer| {
-                    let used = place.used | 1 << peer;
-                    let last = Some(peer);
-                    (
-                        peer,
-                        Place {
-                            used,
-                            last,
-                            ..place
-                        },
-                    )
-                })
-                .collect(),
-            Freedom::Order(order) => (place.next_rank..)
-                .zip(order.get(place.next_rank..).unwrap_or_default())
-                .map(|(rank, &peer)| {
-                    let (next_rank, last) = (rank + 1, Some(peer));
-                    (
-                        peer,
-                        Place {
-                            next_rank,
-                            last,
-                            ..place
-                        },
-                    )
-                })
-                .collect(),
+            Freedom::AnyOrder => {
+                let unused = peers
+                    .iter()
+                    .enumerate()
+                    .filter(|(peer, _)| place.used & (1 << peer) == 0);
+                let follow = |(peer, phone)| (phone, place.after_using(peer));
+                unused.map(follow).collect()
+            }
+            Freedom::Order(order) => {
+                let later = order.iter().enumerate().skip(place.next_rank);
+                let follow = |(rank, &peer): (usize, &usize)| {
+                    Some((peers.get(peer)?, place.after_rank(rank, peer)))
+                };
+                later.filter_map(follow).collect()
+            }
         }
     }
 
@@ -206,32 +220,27 @@ impl<'a> Search<'a> {
         &mut self,
         label: Label,
         place: Place,
-        hop_ms: f64,
         phone: &Phone,
         speed: &Speed,
         units: UnitRange,
     ) {
-        let spent_ms = label.spent_ms
-            + hop_request_ms(self.ground, hop_ms)
-            + stage_request_ms(self.ground, speed, units);
+        let Some(effort_left) = self.effort_left.checked_sub(1) else {
+            return;
+        };
+        self.effort_left = effort_left;
+        let ground = self.track.ground;
+        let spent_ms = label.spent_ms + stage_request_ms(ground, speed, units);
         let slowest_ms = label
             .slowest_ms
-            .max(cost::steady_chunk_ms(self.ground, speed, units));
-        let rest = UnitRange {
-            start: units.end,
-            end: self.ground.head(),
-        };
-        let rest_ms = self.fastest.times(self.ground.counts(rest)) + self.head_ms;
-        if request_ms(self.ground, spent_ms + rest_ms, slowest_ms) >= self.below_ms {
+            .max(cost::steady_chunk_ms(ground, speed, units));
+        let rest_ms = self.track.completion.ms(place.last, units.end);
+        if request_ms(ground, spent_ms + rest_ms, slowest_ms) >= self.below_ms {
             return;
         }
-        let Some(labels) = self
-            .open
-            .get_mut(units.end as usize)
-            .map(|open| open.entry(place).or_default())
-        else {
+        let Some(open) = self.open.get_mut(units.end as usize) else {
             return;
         };
+        let labels = open.entry(place).or_default();
         if labels
             .iter()
             .any(|other| other.spent_ms <= spent_ms && other.slowest_ms <= slowest_ms)
@@ -242,7 +251,7 @@ impl<'a> Search<'a> {
         labels.push(Label {
             spent_ms,
             slowest_ms,
-            step: self.trail.len(),
+            step: Some(self.trail.len()),
         });
         self.trail.push(Step {
             stage: Stage {
@@ -250,52 +259,43 @@ impl<'a> Search<'a> {
                 units,
                 engine: speed.engine,
             },
-            before: (label.step != usize::MAX).then_some(label.step),
+            before: label.step,
         });
     }
 
     /// Closes every complete ring with the head on the host and keeps the cheapest.
-    fn finish(mut self) -> Result<Option<Ring>, PlanError> {
-        let complete = self.open.pop().unwrap_or_default();
-        let mut best: Option<(f64, usize)> = None;
-        for (place, labels) in complete {
-            let Some(last) = place.last.and_then(|peer| self.ground.peers.get(peer)) else {
-                continue;
-            };
-            let home_ms = hop_request_ms(
-                self.ground,
-                self.ground.hop_ms(last.member, self.ground.host.member)?,
-            );
+    fn finish(mut self) -> Option<Ring> {
+        let ground = self.track.ground;
+        let mut best: Option<(f64, Option<usize>)> = None;
+        for (place, labels) in self.open.pop().unwrap_or_default() {
+            let home_ms = self.track.completion.ms(place.last, ground.head());
             for label in labels {
-                let total_ms = request_ms(
-                    self.ground,
-                    label.spent_ms + home_ms + self.head_ms,
-                    label.slowest_ms,
-                );
+                let total_ms = request_ms(ground, label.spent_ms + home_ms, label.slowest_ms);
                 if total_ms < best.map_or(self.below_ms, |(best_ms, _)| best_ms) {
                     best = Some((total_ms, label.step));
                 }
             }
         }
-        Ok(best.map(|(request_ms, step)| Ring {
+        best.map(|(request_ms, step)| Ring {
             request_ms,
             stages: self.stages_up_to(step),
-        }))
+        })
     }
 
-    fn stages_up_to(&self, step: usize) -> Vec<Stage> {
+    fn stages_up_to(&self, step: Option<usize>) -> Vec<Stage> {
+        let ground = self.track.ground;
         let mut stages = vec![Stage {
-            member: self.ground.host.member,
+            member: ground.host.member,
             units: UnitRange {
-                start: self.ground.head(),
-                end: self.ground.end,
+                start: ground.head(),
+                end: ground.end,
             },
-            engine: self.host.engine,
+            engine: self.track.host.engine,
         }];
-        let mut at = self.trail.get(step);
-        while let Some(step) = at {
+        let mut at = step;
+        while let Some(step) = at.and_then(|at| self.trail.get(at)) {
             stages.push(step.stage);
-            at = step.before.and_then(|before| self.trail.get(before));
+            at = step.before;
         }
         stages.reverse();
         stages
@@ -308,30 +308,11 @@ pub(crate) fn stage_request_ms(ground: &Ground, speed: &Speed, units: UnitRange)
     output_tokens * cost::decode_ms(ground, speed, units) + cost::chunk_ms(ground, speed, units)
 }
 
-fn hop_request_ms(ground: &Ground, hop_ms: f64) -> f64 {
+/// What a hop adds to a request: once per generated token and once for the prompt.
+pub(crate) fn hop_request_ms(ground: &Ground, hop_ms: f64) -> f64 {
     (f64::from(ground.problem.workload.output_tokens) + 1.0) * hop_ms
 }
 
 fn request_ms(ground: &Ground, spent_ms: f64, slowest_ms: f64) -> f64 {
     spent_ms + f64::from(ground.chunks() - 1) * slowest_ms
-}
-
-/// Request ms of one unit of each kind on the phone that is fastest at it.
-fn fastest_request_ms(ground: &Ground) -> PerKind {
-    let output_tokens = f64::from(ground.problem.workload.output_tokens);
-    let speeds = || {
-        core::iter::once(&ground.host)
-            .chain(&ground.peers)
-            .flat_map(|phone| &phone.speeds)
-    };
-    let fastest = |of: fn(&PerKind) -> f64| {
-        let each = speeds().map(|speed| output_tokens * of(&speed.decode) + of(&speed.chunk));
-        each.fold(f64::INFINITY, f64::min)
-    };
-    PerKind {
-        embedding: 0.0,
-        attention: fastest(|ms| ms.attention),
-        mlp: fastest(|ms| ms.mlp),
-        head: 0.0,
-    }
 }

@@ -102,12 +102,14 @@ struct Draw {
     blocks: usize,
     /// Weight MiB of each block, cycled.
     block_mib: Vec<u64>,
-    /// Budget MiB, ms of attention and MLP, whether there is a GPU and how much faster it is at each.
-    phones: Vec<(u64, f64, f64, Option<(f64, f64)>)>,
+    phones: Vec<DrawnPhone>,
     hops: Vec<f64>,
     prompt_tokens: u32,
     output_tokens: u32,
 }
+
+/// Budget MiB, ms of attention and MLP, whether there is a GPU and how much faster it is at each.
+type DrawnPhone = (u64, f64, f64, Option<(f64, f64)>);
 
 fn draws(most_phones: usize) -> impl Strategy<Value = Draw> {
     let ms = 0.01..20.0_f64;

@@ -11,6 +11,8 @@ mod rooms;
 use model::{EngineKind, UnitRange};
 use plan::{MemberId, PlanError, check, cost, solve};
 use rooms::{GPU_MS, MIB, Room};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 #[test]
 fn host_alone_when_it_fits_and_hops_cost_more_than_they_save() {

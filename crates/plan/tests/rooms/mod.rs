@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses some of it")]
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use model::{EngineKind, NumericClass, UnitKind, WireDtype};
 use plan::{EngineProfile, HopMatrix, MemberId, PhoneProfile, Problem, UnitNeed, Workload};
@@ -46,6 +47,29 @@ impl Room {
                 forced_engines: BTreeMap::new(),
             },
         }
+    }
+
+    /// A room of `peers` + 1 phones drawn from a seed: budgets in MiB, blocks of 0.1 to 5 ms, hops of 0 to 10 ms.
+    pub fn of_seed(seed: u64, peers: u32, blocks: usize, budgets_mib: Range<u64>) -> Self {
+        let mut state = seed;
+        // Linear congruential generator of Knuth's MMIX; the upper bits.
+        let mut draw = |from: f64, to: f64| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            from + (to - from) * (state >> 32) as f64 / f64::from(u32::MAX)
+        };
+        let mut room = Self::of_blocks(blocks);
+        for member in 0..=peers {
+            let budget_mib = draw(budgets_mib.start as f64, budgets_mib.end as f64) as u64;
+            room = room.phone(member, budget_mib * MIB, draw(0.1, 5.0));
+            for other in 0..member {
+                room.problem
+                    .hops
+                    .set(MemberId(other), MemberId(member), draw(0.0, 10.0));
+            }
+        }
+        room
     }
 
     /// A phone that needs `block_ms` for a column of a block.
