@@ -3,9 +3,11 @@
 use minilp::{ComparisonOp, OptimizationDirection, Variable};
 use model::{UnitKind, UnitRange};
 
+use crate::cost;
 use crate::error::PlanError;
 use crate::ground::{Ground, Phone, Speed};
 use crate::problem::Problem;
+use crate::solve;
 
 /// No plan of the problem is faster.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,12 +18,13 @@ pub struct LowerBound {
     pub request_ms: f64,
 }
 
-/// Solves the relaxation for both measures.
+/// Solves the relaxation for both measures. The plan is solved first, since its cost scales the programme.
 pub fn lower_bound(problem: &Problem) -> Result<LowerBound, PlanError> {
     let ground = Ground::new(problem)?;
+    let known = cost::of_stages(&ground, &solve::cheapest_stages(&ground)?)?;
     Ok(LowerBound {
-        ms_per_token: relax(&ground, Measure::token())?.bound_ms,
-        request_ms: relax(&ground, Measure::request(&ground))?.bound_ms,
+        ms_per_token: relax(&ground, Measure::token(), known.ms_per_token)?.bound_ms,
+        request_ms: relax(&ground, Measure::request(&ground), known.request_ms)?.bound_ms,
     })
 }
 
@@ -48,6 +51,11 @@ impl Measure {
             chunk: 1.0,
             further_chunks: f64::from(ground.chunks() - 1),
         }
+    }
+
+    /// How often a hop or a call is paid.
+    fn once(&self) -> f64 {
+        self.decode + self.chunk
     }
 
     fn stage(&self, decode_ms: f64, chunk_ms: f64) -> f64 {
@@ -78,72 +86,227 @@ struct Column {
     shares: Vec<Variable>,
 }
 
-/// Simplex answers carry rounding errors; a bound gives that much away.
-const ROUNDING: f64 = 1e-7;
+/// The relaxation in units of a known plan's cost.
+///
+/// minilp panics on a singular basis, and the numbers in it come from other phones. So every coefficient is brought into 0..=1: a cost above
+/// the known plan's counts as that (no better plan pays it), and what enters the basis is rounded down to a coarse grid. Both only lower
+/// the optimum.
+struct Programme<'a> {
+    ground: &'a Ground<'a>,
+    measure: Measure,
+    known_ms: f64,
+    blocks: Vec<Blocks>,
+    lp: minilp::Problem,
+}
 
-pub(crate) fn relax(ground: &Ground, measure: Measure) -> Result<Relaxed, PlanError> {
-    let blocks = blocks(ground);
-    let scale_ms = scale_ms(ground, &blocks, measure);
-    let mut programme = minilp::Problem::new(OptimizationDirection::Minimize);
-    let slowest = programme.add_var(measure.further_chunks, (0.0, f64::INFINITY));
-    let ring = programme.add_var(ring_ms(ground, measure) / scale_ms, (0.0, 1.0));
+/// Steps of the coefficients in the basis.
+const GRID: f64 = 4096.0;
+/// Simplex answers are optimal up to 1e-8 per variable; a bound gives that much away.
+const SLACK: f64 = 1e-6;
 
-    let mut phones = Vec::new();
-    for phone in core::iter::once(&ground.host).chain(&ground.peers) {
-        let enter_ms = entry_hop_ms(ground, phone)? * (measure.decode + measure.chunk);
-        let columns: Vec<_> = phone
+/// `known_ms`: what some plan costs in this measure.
+pub(crate) fn relax(
+    ground: &Ground,
+    measure: Measure,
+    known_ms: f64,
+) -> Result<Relaxed, PlanError> {
+    if known_ms <= 0.0 {
+        return Ok(Relaxed {
+            bound_ms: 0.0,
+            peer_shares: vec![0.0; ground.peers.len()],
+        });
+    }
+    let programme = Programme {
+        ground,
+        measure,
+        known_ms,
+        blocks: blocks(ground),
+        lp: minilp::Problem::new(OptimizationDirection::Minimize),
+    };
+    programme.solve()
+}
+
+impl Programme<'_> {
+    fn solve(mut self) -> Result<Relaxed, PlanError> {
+        let slowest = self.lp.add_var(1.0, (0.0, 1.0));
+        let ring_cost = self.cost(self.ring_ms());
+        let ring = self.lp.add_var(ring_cost, (0.0, 1.0));
+        let mut phones = Vec::new();
+        for phone in core::iter::once(&self.ground.host).chain(&self.ground.peers) {
+            let entry_ms = self.entry_ms(phone)?;
+            let columns: Vec<_> = phone
+                .speeds
+                .iter()
+                .map(|speed| self.add_column(phone, speed, entry_ms))
+                .collect();
+            self.add_use_rows(phone, &columns, ring);
+            self.add_memory_row(phone, &columns);
+            self.add_slowest_row(phone, &columns, slowest);
+            phones.push(columns);
+        }
+        for at in 0..self.blocks.len() {
+            let shares = phones
+                .iter()
+                .flatten()
+                .filter_map(|column| column.shares.get(at));
+            self.lp
+                .add_constraint(shares.map(|&share| (share, 1.0)), ComparisonOp::Eq, 1.0);
+        }
+        let solution = self.lp.solve().map_err(|error| PlanError::Numbers {
+            detail: format!("the linear programme failed: {error}"),
+        })?;
+        let all: f64 = self.blocks.iter().map(|kind| kind.count).sum();
+        let share = |columns: &Vec<Column>| {
+            let of_kinds = columns
+                .iter()
+                .flat_map(|column| column.shares.iter().zip(&self.blocks));
+            of_kinds
+                .map(|(&share, kind)| solution[share] * kind.count)
+                .sum::<f64>()
+                / all.max(1.0)
+        };
+        Ok(Relaxed {
+            bound_ms: (solution.objective() - SLACK).max(0.0) * self.known_ms,
+            peer_shares: phones.iter().skip(1).map(share).collect(),
+        })
+    }
+
+    /// A cost in units of the known plan's.
+    fn cost(&self, ms: f64) -> f64 {
+        (ms / self.known_ms).min(1.0)
+    }
+
+    /// One executor of a phone; the host's brings embedding and head with it.
+    fn add_column(&mut self, phone: &Phone, speed: &Speed, entry_ms: f64) -> Column {
+        let mut used_ms = entry_ms + self.measure.stage(speed.ms_per_call, speed.ms_per_call);
+        if self.is_host(phone) {
+            used_ms += self
+                .measure
+                .stage(speed.decode.embedding, speed.chunk.embedding)
+                + self.measure.stage(speed.decode.head, speed.decode.head);
+        }
+        let stage_ms = |kind: &Blocks| {
+            kind.count
+                * self
+                    .measure
+                    .stage(speed.decode.of(kind.kind), speed.chunk.of(kind.kind))
+        };
+        let used_cost = self.cost(used_ms);
+        let share_costs: Vec<f64> = self
+            .blocks
+            .iter()
+            .map(|kind| self.cost(stage_ms(kind)))
+            .collect();
+        Column {
+            used: self.lp.add_var(used_cost, (0.0, 1.0)),
+            shares: share_costs
+                .into_iter()
+                .map(|cost| self.lp.add_var(cost, (0.0, 1.0)))
+                .collect(),
+        }
+    }
+
+    /// One executor at most, on the host exactly one; blocks only on a phone that is used; a used peer closes the ring.
+    fn add_use_rows(&mut self, phone: &Phone, columns: &[Column], ring: Variable) {
+        let once = columns.iter().map(|column| (column.used, 1.0));
+        if self.is_host(phone) {
+            self.lp.add_constraint(once, ComparisonOp::Eq, 1.0);
+        } else {
+            self.lp
+                .add_constraint(once.chain([(ring, -1.0)]), ComparisonOp::Le, 0.0);
+        }
+        for column in columns {
+            for &share in &column.shares {
+                self.lp
+                    .add_constraint([(share, 1.0), (column.used, -1.0)], ComparisonOp::Le, 0.0);
+            }
+        }
+    }
+
+    fn add_memory_row(&mut self, phone: &Phone, columns: &[Column]) {
+        let offered = match self.is_host(phone) {
+            true => self.ground.host_block_bytes().unwrap_or(0),
+            false => phone.usable_bytes,
+        };
+        let everything = UnitRange {
+            start: 0,
+            end: self.ground.end,
+        };
+        let total = self.ground.bytes(everything).max(1) as f64;
+        let held = columns
+            .iter()
+            .flat_map(|column| column.shares.iter().zip(&self.blocks));
+        let held = held.map(|(&share, kind)| (share, down(kind.count * kind.unit_bytes / total)));
+        let offered = (offered as f64 / total * GRID).ceil() / GRID;
+        self.lp
+            .add_constraint(held, ComparisonOp::Le, offered.min(1.0));
+    }
+
+    /// `slowest` is what all chunks after the first cost on the slowest phone.
+    fn add_slowest_row(&mut self, phone: &Phone, columns: &[Column], slowest: Variable) {
+        let mut busy = vec![(slowest, -1.0)];
+        for (speed, column) in phone.speeds.iter().zip(columns) {
+            let embedding_ms = if self.is_host(phone) {
+                speed.chunk.embedding
+            } else {
+                0.0
+            };
+            let further = |ms: f64| down(self.cost(self.measure.further_chunks * ms));
+            busy.push((column.used, further(speed.ms_per_call + embedding_ms)));
+            let shares = column.shares.iter().zip(&self.blocks);
+            busy.extend(
+                shares
+                    .map(|(&share, kind)| (share, further(kind.count * speed.chunk.of(kind.kind)))),
+            );
+        }
+        self.lp.add_constraint(busy, ComparisonOp::Le, 0.0);
+    }
+
+    /// If any peer is used the ring closes with a hop to the host and a second call there.
+    fn ring_ms(&self) -> f64 {
+        let hops = &self.ground.problem.hops;
+        let home = self
+            .ground
+            .peers
+            .iter()
+            .filter_map(|peer| hops.ms(peer.member, self.ground.host.member));
+        let call = self
+            .ground
+            .host
             .speeds
             .iter()
-            .map(|speed| {
-                add_column(
-                    &mut programme,
-                    &blocks,
-                    speed,
-                    measure,
-                    (is_host(ground, phone), enter_ms, scale_ms),
-                )
-            })
-            .collect();
-        add_phone_rows(
-            &mut programme,
-            ground,
-            phone,
-            &columns,
-            &blocks,
-            (slowest, ring, scale_ms),
-        );
-        phones.push(columns);
+            .map(|speed| speed.ms_per_call);
+        self.measure.once()
+            * (home.reduce(f64::min).unwrap_or(0.0) + call.reduce(f64::min).unwrap_or(0.0))
     }
-    for at in 0..blocks.len() {
-        let shares = phones
+
+    /// Every used peer is entered by one hop, at best from its nearest neighbour.
+    fn entry_ms(&self, phone: &Phone) -> Result<f64, PlanError> {
+        if self.is_host(phone) {
+            return Ok(0.0);
+        }
+        let mut nearest = self.ground.hop_ms(self.ground.host.member, phone.member)?;
+        for other in self
+            .ground
+            .peers
             .iter()
-            .flatten()
-            .filter_map(|column| column.shares.get(at));
-        programme.add_constraint(shares.map(|&share| (share, 1.0)), ComparisonOp::Eq, 1.0);
+            .filter(|other| other.member != phone.member)
+        {
+            nearest = nearest.min(self.ground.hop_ms(other.member, phone.member)?);
+        }
+        Ok(self.measure.once() * nearest)
     }
-    let solution = programme.solve().map_err(|error| PlanError::Numbers {
-        detail: format!("the linear programme failed: {error}"),
-    })?;
-    let all: f64 = blocks.iter().map(|kind| kind.count).sum();
-    let share = |columns: &Vec<Column>| {
-        let of_kinds = columns
-            .iter()
-            .flat_map(|column| column.shares.iter().zip(&blocks));
-        of_kinds
-            .map(|(&share, kind)| solution[share] * kind.count)
-            .sum::<f64>()
-            / all.max(1.0)
-    };
-    Ok(Relaxed {
-        bound_ms: (solution.objective() * scale_ms * (1.0 - ROUNDING)).max(0.0),
-        peer_shares: phones.iter().skip(1).map(share).collect(),
-    })
+
+    fn is_host(&self, phone: &Phone) -> bool {
+        phone.member == self.ground.host.member
+    }
 }
 
-fn is_host(ground: &Ground, phone: &Phone) -> bool {
-    phone.member == ground.host.member
+fn down(coefficient: f64) -> f64 {
+    (coefficient * GRID).floor() / GRID
 }
 
+/// Kinds of blocks the model has.
 fn blocks(ground: &Ground) -> Vec<Blocks> {
     let of = |kind: UnitKind| {
         let needs = || ground.problem.units.iter().filter(|unit| unit.kind == kind);
@@ -160,126 +323,4 @@ fn blocks(ground: &Ground) -> Vec<Blocks> {
         .into_iter()
         .filter_map(of)
         .collect()
-}
-
-/// The programme's unit of time: about what one phone alone would take, so that coefficients are near 1.
-fn scale_ms(ground: &Ground, blocks: &[Blocks], measure: Measure) -> f64 {
-    let speeds = core::iter::once(&ground.host)
-        .chain(&ground.peers)
-        .flat_map(|phone| &phone.speeds);
-    let all_blocks = |speed: &Speed| {
-        blocks
-            .iter()
-            .map(|kind| kind.count * stage_ms(speed, kind.kind, measure))
-            .sum::<f64>()
-    };
-    speeds.map(all_blocks).fold(1e-3, f64::max)
-}
-
-fn stage_ms(speed: &Speed, kind: UnitKind, measure: Measure) -> f64 {
-    measure.stage(speed.decode.of(kind), speed.chunk.of(kind))
-}
-
-/// If any peer is used the ring closes with a hop to the host and a second call there.
-fn ring_ms(ground: &Ground, measure: Measure) -> f64 {
-    let home = ground
-        .peers
-        .iter()
-        .filter_map(|peer| ground.problem.hops.ms(peer.member, ground.host.member));
-    let call = ground.host.speeds.iter().map(|speed| speed.ms_per_call);
-    let least = |ms: &mut dyn Iterator<Item = f64>| ms.reduce(f64::min).unwrap_or(0.0);
-    (measure.decode + measure.chunk) * (least(&mut home.into_iter()) + least(&mut call.into_iter()))
-}
-
-/// Every used peer is entered by one hop, at best from its nearest neighbour.
-fn entry_hop_ms(ground: &Ground, phone: &Phone) -> Result<f64, PlanError> {
-    if is_host(ground, phone) {
-        return Ok(0.0);
-    }
-    let mut nearest = ground.hop_ms(ground.host.member, phone.member)?;
-    for other in ground
-        .peers
-        .iter()
-        .filter(|other| other.member != phone.member)
-    {
-        nearest = nearest.min(ground.hop_ms(other.member, phone.member)?);
-    }
-    Ok(nearest)
-}
-
-fn add_column(
-    programme: &mut minilp::Problem,
-    blocks: &[Blocks],
-    speed: &Speed,
-    measure: Measure,
-    (host, enter_ms, scale_ms): (bool, f64, f64),
-) -> Column {
-    let mut used_ms = enter_ms + measure.stage(speed.ms_per_call, speed.ms_per_call);
-    if host {
-        used_ms += measure.stage(speed.decode.embedding, speed.chunk.embedding)
-            + measure.stage(speed.decode.head, speed.decode.head);
-    }
-    let shares = blocks
-        .iter()
-        .map(|kind| kind.count * stage_ms(speed, kind.kind, measure) / scale_ms);
-    Column {
-        used: programme.add_var(used_ms / scale_ms, (0.0, 1.0)),
-        shares: shares.map(|ms| programme.add_var(ms, (0.0, 1.0))).collect(),
-    }
-}
-
-fn add_phone_rows(
-    programme: &mut minilp::Problem,
-    ground: &Ground,
-    phone: &Phone,
-    columns: &[Column],
-    blocks: &[Blocks],
-    (slowest, ring, scale_ms): (Variable, Variable, f64),
-) {
-    let host = is_host(ground, phone);
-    let once = columns.iter().map(|column| (column.used, 1.0));
-    if host {
-        programme.add_constraint(once, ComparisonOp::Eq, 1.0);
-    } else {
-        programme.add_constraint(once, ComparisonOp::Le, 1.0);
-        let closes = columns
-            .iter()
-            .map(|column| (column.used, 1.0))
-            .chain([(ring, -1.0)]);
-        programme.add_constraint(closes, ComparisonOp::Le, 0.0);
-    }
-    for column in columns {
-        for &share in &column.shares {
-            programme.add_constraint([(share, 1.0), (column.used, -1.0)], ComparisonOp::Le, 0.0);
-        }
-    }
-    let offered = if host {
-        ground.host_block_bytes().unwrap_or(0)
-    } else {
-        phone.usable_bytes
-    };
-    let total = ground
-        .bytes(UnitRange {
-            start: 0,
-            end: ground.end,
-        })
-        .max(1) as f64;
-    let held = columns
-        .iter()
-        .flat_map(|column| column.shares.iter().zip(blocks));
-    let held = held.map(|(&share, kind)| (share, kind.count * kind.unit_bytes / total));
-    programme.add_constraint(held, ComparisonOp::Le, (offered as f64 / total).min(1.0));
-
-    let busy = phone
-        .speeds
-        .iter()
-        .zip(columns)
-        .flat_map(|(speed, column)| {
-            let call_ms = speed.ms_per_call + if host { speed.chunk.embedding } else { 0.0 };
-            let of_blocks = column.shares.iter().zip(blocks);
-            let of_blocks = of_blocks
-                .map(|(&share, kind)| (share, kind.count * speed.chunk.of(kind.kind) / scale_ms));
-            of_blocks.chain([(column.used, call_ms / scale_ms)])
-        });
-    programme.add_constraint(busy.chain([(slowest, -1.0)]), ComparisonOp::Le, 0.0);
 }

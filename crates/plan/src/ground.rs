@@ -296,6 +296,11 @@ fn check_units(problem: &Problem) -> Result<u32, PlanError> {
     {
         return refuse("it has an embedding or a head among its blocks");
     }
+    // A phone without a free byte must not be able to hold one.
+    let mut blocks = problem.units.iter().skip(1).take(blocks.len());
+    if blocks.any(|block| block.weight_bytes == 0) {
+        return refuse("it has a block without weights");
+    }
     u32::try_from(kinds.len()).or_else(|_| refuse("it has too many units"))
 }
 

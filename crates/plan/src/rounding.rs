@@ -51,7 +51,7 @@ pub(crate) fn longest_runs(track: &Track) -> Option<Vec<Stage>> {
 /// A ring better than `known_ms`, from the orders the relaxation and the memory suggest; not certified to be the best.
 pub(crate) fn start(track: &mut Track, known_ms: f64) -> Result<Option<Ring>, PlanError> {
     let ground = track.ground;
-    let shares = bound::relax(ground, bound::Measure::request(ground))?.peer_shares;
+    let shares = bound::relax(ground, bound::Measure::request(ground), known_ms)?.peer_shares;
     let mut by_share: Vec<(usize, f64)> = shares.into_iter().enumerate().collect();
     by_share.sort_by(|(_, a), (_, b)| b.total_cmp(a));
     let holding = by_share
@@ -131,8 +131,15 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
+    use crate::cost;
     use crate::ground::Ground;
     use crate::rooms::{MIB, Room};
+
+    fn longest_ring(track: &Track) -> Ring {
+        let stages = longest_runs(track).unwrap();
+        let request_ms = cost::of_stages(track.ground, &stages).unwrap().request_ms;
+        Ring { request_ms, stages }
+    }
 
     #[test]
     fn moving_phones_comes_close_to_trying_all_orders() {
@@ -148,7 +155,10 @@ mod tests {
                 .cheapest(Freedom::AnyOrder, f64::INFINITY, u64::MAX)
                 .unwrap()
                 .unwrap();
-            let started = start(&mut track, f64::INFINITY).unwrap().unwrap();
+            let known = longest_ring(&track);
+            let started = start(&mut track, known.request_ms)
+                .unwrap()
+                .unwrap_or(known);
             let moved = improve(&mut track, &started).unwrap().unwrap_or(started);
             assert!(moved.request_ms >= exact.request_ms * (1.0 - 1e-12));
             assert!(
@@ -170,13 +180,10 @@ mod tests {
             .build();
         let ground = Ground::new(&problem).unwrap();
         let mut track = Track::new(&ground, &ground.host.speeds[0], 3).unwrap();
-        assert_eq!(start(&mut track, f64::INFINITY).unwrap(), None);
+        let known = longest_ring(&track);
+        assert_eq!(start(&mut track, known.request_ms).unwrap(), None);
         assert!(!track.has_effort());
-        let lengths: Vec<u32> = longest_runs(&track)
-            .unwrap()
-            .iter()
-            .map(|stage| stage.units.len())
-            .collect();
+        let lengths: Vec<u32> = known.stages.iter().map(|stage| stage.units.len()).collect();
         assert_eq!(lengths, [2, 3, 2, 1]);
     }
 }

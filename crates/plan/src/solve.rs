@@ -22,7 +22,20 @@ const EFFORT: u64 = 4_000_000;
 /// A phone that makes a request slower is left out unless its memory is needed.
 pub fn solve(problem: &Problem, epoch: u32) -> Result<Plan, PlanError> {
     let ground = Ground::new(problem)?;
-    let capacity = capacity::of_ground(&ground)?;
+    let stages = cheapest_stages(&ground)?;
+    let ms_per_token = cost::of_stages(&ground, &stages)?.ms_per_token;
+    Ok(Plan {
+        epoch,
+        predicted_ms_per_token: ms_per_token,
+        lower_bound_ms_per_token: bound::relax(&ground, bound::Measure::token(), ms_per_token)?
+            .bound_ms,
+        stages,
+        class: problem.class,
+    })
+}
+
+pub(crate) fn cheapest_stages(ground: &Ground) -> Result<Vec<Stage>, PlanError> {
+    let capacity = capacity::of_ground(ground)?;
     if capacity.short_bytes > 0 {
         return Err(PlanError::Capacity {
             short_bytes: capacity.short_bytes,
@@ -30,17 +43,6 @@ pub fn solve(problem: &Problem, epoch: u32) -> Result<Plan, PlanError> {
             offered_bytes: capacity.offered_bytes,
         });
     }
-    let stages = cheapest_stages(&ground)?;
-    Ok(Plan {
-        epoch,
-        predicted_ms_per_token: cost::of_stages(&ground, &stages)?.ms_per_token,
-        lower_bound_ms_per_token: bound::relax(&ground, bound::Measure::token())?.bound_ms,
-        stages,
-        class: problem.class,
-    })
-}
-
-fn cheapest_stages(ground: &Ground) -> Result<Vec<Stage>, PlanError> {
     let mut best = Best::default();
     for host in &ground.host.speeds {
         if let Some(stages) = host_alone(ground, host) {

@@ -164,6 +164,7 @@ fn numbers_no_measurement_gives_are_refused() {
     refuse("plan.units", &|problem| {
         problem.units = vec![problem.units[1].clone(); 5000]
     });
+    refuse("plan.units", &|problem| problem.units[3].weight_bytes = 0);
     refuse("plan.no_host", &|problem| drop(problem.phones.remove(0)));
     refuse("plan.host_cannot_run", &|problem| {
         problem.phones[0].engines.clear()
