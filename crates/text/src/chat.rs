@@ -12,6 +12,8 @@ use crate::vocabulary::Vocabulary;
 
 /// Instructions a template may take; real ones take thousands. A template comes with the model file and might loop forever.
 const FUEL: u64 = 10_000_000;
+/// Nesting a template may reach; a phone's wasm stack is a megabyte.
+const NESTING: usize = 100;
 const NAME: &str = "chat";
 
 /// One turn of a conversation.
@@ -44,6 +46,7 @@ impl ChatTemplate {
             .build();
         environment.set_syntax(syntax.map_err(|error| failed(&error))?);
         environment.set_fuel(Some(FUEL));
+        environment.set_recursion_limit(NESTING);
         environment
             .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_function("raise_exception", raise_exception);

@@ -221,3 +221,57 @@ fn corrupt(detail: &str) -> TextError {
         detail: detail.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    /// a b c, a space, two merged tokens, a control and a user-defined token.
+    fn vocabulary() -> Vocabulary {
+        let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+        Vocabulary {
+            model: "gpt2".to_owned(),
+            pre: "gpt-2".to_owned(),
+            tokens: texts(&["a", "b", "c", "\u{120}", "ab", "bc", "<end>", "<<c>>"]),
+            merges: texts(&["b c", "a b", "ab c"]),
+            token_types: vec![1, 1, 1, 1, 1, 1, 3, 4],
+            eos: Some(6),
+            ..Vocabulary::default()
+        }
+    }
+
+    fn encode(text: &str, parse_special: bool) -> Vec<u32> {
+        Tokenizer::new(&vocabulary())
+            .unwrap()
+            .encode(text, parse_special, true)
+            .unwrap()
+    }
+
+    #[test]
+    fn merges_apply_in_their_order_and_only_into_tokens() {
+        assert_eq!(encode("abc", false), [0, 5]);
+        assert_eq!(encode("ab abc", false), [4, 3, 0, 5]);
+    }
+
+    #[test]
+    fn user_defined_tokens_are_found_always_control_tokens_on_request() {
+        assert_eq!(encode("a<<c>>b", false), [0, 7, 1]);
+        assert_eq!(encode("a<end>b", true), [0, 6, 1]);
+    }
+
+    #[test]
+    fn bytes_without_a_token_are_left_out() {
+        assert_eq!(encode("a<end>b", false), [0, 1]);
+    }
+
+    #[test]
+    fn an_answer_ends_with_the_end_of_sequence() {
+        let tokenizer = Tokenizer::new(&vocabulary()).unwrap();
+        assert_eq!(tokenizer.stop_ids(), [6]);
+        assert_eq!(tokenizer.decode(&[4, 3, 7, 6], true), "ab <<c>>");
+        assert_eq!(tokenizer.decode(&[4, 6], false), "ab<end>");
+    }
+}

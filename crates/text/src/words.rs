@@ -63,3 +63,100 @@ impl Family {
         self.expressions.iter().map(split).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokenizers::tokenizer::{OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    fn words(pre: &str, text: &str) -> Vec<String> {
+        let mut words = PreTokenizedString::from(text);
+        for split in family(pre).unwrap().splits().unwrap() {
+            split.pre_tokenize(&mut words).unwrap();
+        }
+        let splits = words.get_splits(OffsetReferential::Original, OffsetType::None);
+        splits
+            .into_iter()
+            .map(|(word, _, _)| word.to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn families_differ_in_digits_punctuation_and_space() {
+        let text = "It's  1234 caf\u{E9}s!\n\n ok";
+        let expected: [(&str, &[&str]); 5] = [
+            (
+                "gpt-2",
+                &["It", "'s", " ", " 1234", " caf\u{E9}s", "!", "\n\n", " ok"],
+            ),
+            (
+                "smollm",
+                &[
+                    "It",
+                    "'s",
+                    "  ",
+                    "1",
+                    "2",
+                    "3",
+                    "4",
+                    " caf\u{E9}s",
+                    "!",
+                    "\n\n",
+                    " ok",
+                ],
+            ),
+            (
+                "llama-bpe",
+                &[
+                    "It",
+                    "'s",
+                    " ",
+                    " ",
+                    "123",
+                    "4",
+                    " caf\u{E9}s",
+                    "!\n\n",
+                    " ok",
+                ],
+            ),
+            (
+                "qwen2",
+                &[
+                    "It",
+                    "'s",
+                    " ",
+                    " ",
+                    "1",
+                    "2",
+                    "3",
+                    "4",
+                    " caf\u{E9}s",
+                    "!\n\n",
+                    " ok",
+                ],
+            ),
+            (
+                "default",
+                &[
+                    "It",
+                    "'",
+                    "s",
+                    " ",
+                    " ",
+                    "123",
+                    "4",
+                    " caf\u{E9}s",
+                    "!",
+                    "\n\n",
+                    " ok",
+                ],
+            ),
+        ];
+        for (pre, expected) in expected {
+            assert_eq!(words(pre, text), expected, "{pre}");
+        }
+    }
+}

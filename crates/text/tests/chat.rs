@@ -1,4 +1,5 @@
 //! Chat templates, the default model's and what others use.
+#![cfg(not(target_arch = "wasm32"))] // reads model files
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -7,6 +7,8 @@
 )]
 
 use text::{Sampler, Sampling};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const LOGITS: [f32; 5] = [1.0, 3.0, 2.0, 3.0, -1.0];
 

@@ -1,4 +1,5 @@
 //! Ids and text of real vocabularies.
+#![cfg(not(target_arch = "wasm32"))] // reads model files
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
