@@ -25,6 +25,12 @@ pub enum EngineError {
         /// Columns allocated.
         context_columns: u32,
     },
+    /// The page's memory does not suffice.
+    #[error("this page has no memory for another {} MiB", bytes.div_ceil(1 << 20))]
+    OutOfMemory {
+        /// Size of the allocation that failed.
+        bytes: u64,
+    },
     /// No usable WebGPU adapter.
     #[error("no GPU can be used here: {detail}")]
     NoAdapter {
@@ -58,6 +64,7 @@ impl EngineError {
             Self::Misuse { .. } => "engine.misuse",
             Self::Incomplete { .. } => "engine.incomplete",
             Self::ContextFull { .. } => "engine.context_full",
+            Self::OutOfMemory { .. } => "engine.out_of_memory",
             Self::NoAdapter { .. } => "engine.no_adapter",
             Self::GpuLimit { .. } => "engine.gpu_limit",
             Self::DeviceLost { .. } => "engine.device_lost",
@@ -68,10 +75,19 @@ impl EngineError {
     /// What a person can do about it.
     pub const fn remedy(&self) -> &'static str {
         match self {
-            Self::Misuse { .. } => "Reload the page on every phone so that all run the same version.",
+            Self::Misuse { .. } => {
+                "Reload the page on every phone so that all run the same version."
+            }
             Self::Incomplete { .. } => "Reload the page; the missing part is downloaded again.",
-            Self::ContextFull { .. } => "Start a new chat, or start the room with a longer context.",
-            Self::NoAdapter { .. } => "Use a browser with WebGPU (Chrome 121+ on Android, Safari on iOS 26+), or join as a CPU phone.",
+            Self::ContextFull { .. } => {
+                "Start a new chat, or start the room with a longer context."
+            }
+            Self::NoAdapter { .. } => {
+                "Use a browser with WebGPU (Chrome 121+ on Android, Safari on iOS 26+), or join as a CPU phone."
+            }
+            Self::OutOfMemory { .. } => {
+                "Close other tabs, or let more phones join so that each holds less."
+            }
             Self::GpuLimit { .. } => "Let more phones join so that each holds less.",
             Self::DeviceLost { .. } => "Close other heavy tabs and join again.",
             Self::SelfTest { .. } => "This phone joins with its CPU instead.",

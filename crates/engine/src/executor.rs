@@ -71,7 +71,12 @@ pub trait Executor {
     ///
     /// # Errors
     /// A weight no stage reads, rows outside it, or bytes that are not whole rows.
-    fn put_rows(&mut self, weight: WeightId, first_row: u32, bytes: &[u8]) -> Result<(), EngineError>;
+    fn put_rows(
+        &mut self,
+        weight: WeightId,
+        first_row: u32,
+        bytes: &[u8],
+    ) -> Result<(), EngineError>;
 
     /// Checks that every row of every needed weight arrived and makes the executor ready (pipelines compiled, KV allocated).
     ///
@@ -84,7 +89,12 @@ pub trait Executor {
     ///
     /// # Errors
     /// Not loaded, unknown stage, a gap or overflow in the KV cache, wrong input length, device lost.
-    async fn run(&mut self, step: &Step, input: Input<'_>, out: &mut Vec<f32>) -> Result<(), EngineError>;
+    async fn run(
+        &mut self,
+        step: &Step,
+        input: Input<'_>,
+        out: &mut Vec<f32>,
+    ) -> Result<(), EngineError>;
 
     /// Forgets cached columns from `columns` on, in every stage.
     fn truncate(&mut self, columns: u32);

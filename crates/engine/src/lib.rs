@@ -2,8 +2,14 @@
 //!
 //! The graph is the only description of a model; every executor interprets it. Depends on `model` only.
 
+pub mod cpu;
 pub mod error;
 pub mod executor;
+pub mod miniature;
+pub mod profile;
+pub mod self_test;
+pub mod synthetic;
 
+pub use cpu::CpuExecutor;
 pub use error::EngineError;
 pub use executor::{Executor, Input, Phase, Setup, Step, Want};

@@ -1,0 +1,277 @@
+//! Everything a forward call writes to, allocated before the first one, and the walk over the ops of a segment.
+
+use model::{Graph, NumericClass, Op, ValueId};
+
+use super::{
+    attention::{Cache, Heads},
+    elementwise,
+    linear::{self, linear},
+    misuse, operands,
+    rope::Rotations,
+    stage::{Buffers, OUT, Stage},
+    store::Store,
+    zeroed,
+};
+use crate::{EngineError, Input, Want};
+
+/// One forward call, checked.
+pub struct Call<'a> {
+    /// Absolute position of the first column.
+    pub position: usize,
+    /// Columns; at least one.
+    pub columns: usize,
+    /// Which of them are wanted.
+    pub want: Want,
+    /// What enters.
+    pub input: Input<'a>,
+}
+
+/// What is written to while running.
+pub struct Memory {
+    /// One per [`Buffers`] entry: columns x width.
+    values: Vec<Vec<f32>>,
+    /// One per cache of the graph; `None` for those of other members.
+    caches: Vec<Option<Cache>>,
+    rotations: Rotations,
+    /// Dequantised rows.
+    rows: Vec<f32>,
+    /// Attention scores of one head.
+    scores: Vec<f32>,
+}
+
+impl Memory {
+    /// For calls of at most a chunk, or the most columns of a decode call.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn new(
+        graph: &Graph,
+        class: NumericClass,
+        stages: &[Stage],
+        buffers: &Buffers,
+    ) -> Result<Self, EngineError> {
+        let columns = class.chunk_columns.max(NumericClass::MAX_DECODE_COLUMNS) as usize;
+        let context = class.context_columns as usize;
+        let mut values = Vec::with_capacity(buffers.widths.len());
+        for width in &buffers.widths {
+            values.push(floats(columns, *width)?);
+        }
+        let mut caches: Vec<_> = graph.caches.iter().map(|_| None).collect();
+        let mut rotations = Rotations::default();
+        let mut longest_row = 0;
+        for op in stages.iter().flat_map(|stage| stage.ops(graph)) {
+            match *op {
+                Op::Rope {
+                    rotary_dim,
+                    freq_base,
+                    ..
+                } => rotations.add(rotary_dim, freq_base, columns),
+                Op::Attention { cache, .. } => {
+                    let width = graph.caches[cache.0 as usize].width;
+                    let cache = &mut caches[cache.0 as usize];
+                    *cache = Some(Cache::new(
+                        width as usize,
+                        floats(context, width)?,
+                        floats(context, width)?,
+                    ));
+                }
+                Op::RmsNorm { x, .. } | Op::Linear { x, .. } => {
+                    longest_row = graph.values[x.0 as usize].max(longest_row)
+                }
+                Op::Embed { .. } | Op::SiluMul { .. } | Op::Add { .. } => {}
+            }
+        }
+        let rows = floats(linear::TILE_ROWS, longest_row)?;
+        Ok(Self {
+            values,
+            caches,
+            rotations,
+            rows,
+            scores: zeroed(context)?,
+        })
+    }
+
+    /// Runs every unit of the stage; `out` becomes the wanted columns of its last value.
+    ///
+    /// # Errors
+    /// A weight or cache of another segment.
+    pub fn forward(
+        &mut self,
+        graph: &Graph,
+        store: &Store,
+        stage: &Stage,
+        call: &Call<'_>,
+        out: &mut Vec<f32>,
+    ) -> Result<(), EngineError> {
+        core::mem::swap(&mut self.values[OUT], out);
+        let walked = self.walk(graph, store, stage, call);
+        core::mem::swap(&mut self.values[OUT], out);
+        walked
+    }
+
+    fn walk(
+        &mut self,
+        graph: &Graph,
+        store: &Store,
+        stage: &Stage,
+        call: &Call<'_>,
+    ) -> Result<(), EngineError> {
+        self.rotations.prepare(call.position, call.columns);
+        self.take_input(stage, call);
+        for unit in &graph.units[stage.range.start as usize..stage.range.end as usize] {
+            for op in &graph.ops[unit.ops.clone()] {
+                self.execute(graph, store, stage, op, call)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the columns of the incoming hidden state that are needed.
+    fn take_input(&mut self, stage: &Stage, call: &Call<'_>) {
+        if let (Some(value), Input::Hidden(hidden)) = (stage.input, call.input) {
+            let width = hidden.len() / call.columns;
+            let needed = stage.demand(value, call.want).of(call.columns) * width;
+            let buffer = &mut self.values[stage.buffer(value)];
+            buffer.clear();
+            buffer.extend_from_slice(&hidden[hidden.len() - needed..]);
+        }
+    }
+
+    /// Computes the needed columns of an op's output: the last ones of the call.
+    fn execute(
+        &mut self,
+        graph: &Graph,
+        store: &Store,
+        stage: &Stage,
+        op: &Op,
+        call: &Call<'_>,
+    ) -> Result<(), EngineError> {
+        let value = operands::output(op);
+        let columns = stage.demand(value, call.want).of(call.columns);
+        let fills_cache = matches!(op, Op::Attention { .. });
+        let mut out = core::mem::take(&mut self.values[stage.buffer(value)]);
+        out.resize(columns * graph.values[value.0 as usize] as usize, 0.0);
+        let computed = if columns > 0 || fills_cache {
+            self.compute(graph, store, stage, op, call, &mut out)
+        } else {
+            Ok(())
+        };
+        self.values[stage.buffer(value)] = out;
+        computed
+    }
+
+    fn compute(
+        &mut self,
+        graph: &Graph,
+        store: &Store,
+        stage: &Stage,
+        op: &Op,
+        call: &Call<'_>,
+        out: &mut [f32],
+    ) -> Result<(), EngineError> {
+        let Self {
+            values,
+            caches,
+            rotations,
+            rows,
+            scores,
+        } = self;
+        let width_of = |value: ValueId| graph.values[value.0 as usize] as usize;
+        let width = width_of(operands::output(op));
+        let columns = out.len() / width;
+        let every_column = |value: ValueId| values[stage.buffer(value)].as_slice();
+        let last_columns = |value: ValueId| {
+            let held = every_column(value);
+            &held[held.len() - columns * width_of(value)..]
+        };
+        match *op {
+            Op::Embed { weight, .. } => {
+                let table = store.matrix(graph, weight)?;
+                let Input::Tokens(tokens) = call.input else {
+                    return Err(misuse("an embedding without tokens".into()));
+                };
+                let tokens = &tokens[tokens.len() - columns..];
+                for (token, out) in tokens.iter().zip(out.chunks_exact_mut(width)) {
+                    table.dequantise_row(*token as usize, out);
+                }
+            }
+            Op::RmsNorm { x, weight, eps, .. } => {
+                let gain = &mut rows[..width];
+                store.matrix(graph, weight)?.dequantise_row(0, gain);
+                elementwise::rms_norm(last_columns(x), gain, eps, out);
+            }
+            Op::Linear { x, weight, .. } => {
+                linear(store.matrix(graph, weight)?, last_columns(x), out, rows)
+            }
+            Op::Rope {
+                x,
+                head_dim,
+                rotary_dim,
+                freq_base,
+                ..
+            } => {
+                let rotation = rotations
+                    .of(rotary_dim, freq_base)
+                    .ok_or_else(|| misuse("no rotation table".into()))?;
+                rotation.rotate(last_columns(x), width, head_dim as usize, out);
+            }
+            Op::Attention {
+                q,
+                k,
+                v,
+                heads,
+                kv_heads,
+                head_dim,
+                scale,
+                cache,
+                ..
+            } => {
+                let cache = caches.get_mut(cache.0 as usize).and_then(Option::as_mut);
+                let cache = cache.ok_or_else(|| misuse("a KV cache of another segment".into()))?;
+                cache.write(call.position, every_column(k), every_column(v));
+                let heads = Heads {
+                    heads: heads as usize,
+                    kv_heads: kv_heads as usize,
+                    head_dim: head_dim as usize,
+                    scale,
+                };
+                cache.attend(
+                    heads,
+                    call.position + call.columns - columns,
+                    last_columns(q),
+                    scores,
+                    out,
+                );
+            }
+            Op::SiluMul { gate, up, .. } => {
+                elementwise::silu_mul(last_columns(gate), last_columns(up), out)
+            }
+            Op::Add { a, b, .. } => elementwise::add(last_columns(a), last_columns(b), out),
+        }
+        Ok(())
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        let floats: usize = self
+            .values
+            .iter()
+            .chain([&self.rows, &self.scores])
+            .map(Vec::capacity)
+            .sum();
+        let caches: usize = self.caches.iter().flatten().map(Cache::bytes).sum();
+        floats * size_of::<f32>() + caches + self.rotations.bytes()
+    }
+}
+
+/// Room for `columns` x `width` numbers.
+fn floats(columns: usize, width: u32) -> Result<Vec<f32>, EngineError> {
+    let bytes = (columns as u64)
+        .saturating_mul(u64::from(width))
+        .saturating_mul(4);
+    zeroed(
+        columns
+            .checked_mul(width as usize)
+            .ok_or(EngineError::OutOfMemory { bytes })?,
+    )
+}

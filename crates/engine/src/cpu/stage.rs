@@ -1,0 +1,228 @@
+//! One segment made ready to run: where its values live, and which columns of each are needed.
+
+use model::{CacheId, Graph, Op, UnitRange, ValueId};
+
+use super::operands::{self, inputs, output as written};
+use crate::{EngineError, Want};
+
+/// Columns of a value that somebody reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Demand {
+    /// None.
+    Nothing,
+    /// The last of the call.
+    Last,
+    /// All of the call.
+    Every,
+}
+
+impl Demand {
+    /// How many of `columns`.
+    pub fn of(self, columns: usize) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::Last => columns.min(1),
+            Self::Every => columns,
+        }
+    }
+}
+
+impl From<Want> for Demand {
+    fn from(want: Want) -> Self {
+        match want {
+            Want::EveryColumn => Self::Every,
+            Want::LastColumn => Self::Last,
+            Want::Nothing => Self::Nothing,
+        }
+    }
+}
+
+/// Buffer of a stage's last value: the caller's `out`.
+pub const OUT: usize = 0;
+
+/// Buffers that all stages share, since one stage runs at a time. Entry [`OUT`] is the caller's.
+pub struct Buffers {
+    /// Elements per column of each buffer.
+    pub widths: Vec<u32>,
+}
+
+/// A segment and what is cached for it.
+pub struct Stage {
+    /// Which units.
+    pub range: UnitRange,
+    /// What enters; `None` for token ids.
+    pub input: Option<ValueId>,
+    /// Caches its ops own.
+    pub caches: Vec<CacheId>,
+    /// Columns in those caches.
+    pub cached_columns: u32,
+    /// Buffer of each value; `None` for values of other segments.
+    buffers: Vec<Option<usize>>,
+    /// Demand on each value for each [`Want`].
+    demands: [Vec<Demand>; 3],
+}
+
+impl Buffers {
+    /// Only the caller's.
+    pub fn new() -> Self {
+        Self { widths: vec![0] }
+    }
+}
+
+impl Stage {
+    /// Checks every op of the segment and gives every value a buffer.
+    ///
+    /// # Errors
+    /// Units the model does not have, or ops that do not fit their operands.
+    pub fn new(
+        graph: &Graph,
+        range: UnitRange,
+        buffers: &mut Buffers,
+    ) -> Result<Self, EngineError> {
+        let units = graph
+            .units
+            .get(range.start as usize..range.end as usize)
+            .unwrap_or_default();
+        let (Some(first), Some(last)) = (units.first(), units.last()) else {
+            return Err(misuse(format!(
+                "the model has no units {}..{}",
+                range.start, range.end
+            )));
+        };
+        let ops = graph
+            .ops
+            .get(first.ops.start..last.ops.end)
+            .unwrap_or_default();
+        for op in ops {
+            operands::check(graph, op)?;
+        }
+        let produced = |value: ValueId| ops.iter().any(|op| written(op) == value);
+        let input_width = first
+            .input
+            .map(|input| graph.values.get(input.0 as usize).copied());
+        if !produced(last.output)
+            || input_width.is_some_and(|width| width != Some(graph.hidden_width))
+        {
+            return Err(misuse(format!(
+                "units {}..{} have no input or output",
+                range.start, range.end
+            )));
+        }
+        Ok(Self {
+            range,
+            input: first.input,
+            caches: units
+                .iter()
+                .flat_map(|unit| unit.caches.iter().copied())
+                .collect(),
+            cached_columns: 0,
+            buffers: place(graph, ops, first.input, last.output, buffers)?,
+            demands: [Demand::Nothing, Demand::Last, Demand::Every]
+                .map(|want| demands(graph, ops, last.output, want)),
+        })
+    }
+
+    /// Its ops.
+    pub fn ops<'graph>(&self, graph: &'graph Graph) -> &'graph [Op] {
+        let units = &graph.units[self.range.start as usize..self.range.end as usize];
+        match (units.first(), units.last()) {
+            (Some(first), Some(last)) => &graph.ops[first.ops.start..last.ops.end],
+            _ => &[],
+        }
+    }
+
+    /// Buffer that holds `value`.
+    pub fn buffer(&self, value: ValueId) -> usize {
+        self.buffers
+            .get(value.0 as usize)
+            .copied()
+            .flatten()
+            .unwrap_or(OUT)
+    }
+
+    /// Columns of `value` that a call with this `want` computes.
+    pub fn demand(&self, value: ValueId, want: Want) -> Demand {
+        self.demands[Demand::from(want) as usize]
+            .get(value.0 as usize)
+            .copied()
+            .unwrap_or(Demand::Nothing)
+    }
+}
+
+/// A buffer is free again after the last op that reads its value.
+fn place(
+    graph: &Graph,
+    ops: &[Op],
+    input: Option<ValueId>,
+    output: ValueId,
+    buffers: &mut Buffers,
+) -> Result<Vec<Option<usize>>, EngineError> {
+    let mut last_read = vec![0; graph.values.len()];
+    for (index, op) in ops.iter().enumerate() {
+        for value in inputs(op) {
+            last_read[value.0 as usize] = index;
+        }
+    }
+    let mut places: Vec<Option<usize>> = vec![None; graph.values.len()];
+    let mut free: Vec<usize> = (OUT + 1..buffers.widths.len()).collect();
+    if let Some(input) = input {
+        places[input.0 as usize] = Some(take(graph, input, &mut free, buffers));
+    }
+    places[output.0 as usize] = Some(OUT);
+    for (index, op) in ops.iter().enumerate() {
+        if inputs(op).any(|value| places[value.0 as usize].is_none()) {
+            return Err(misuse(format!(
+                "operation {op:?} reads a value of another segment"
+            )));
+        }
+        if written(op) != output {
+            places[written(op).0 as usize] = Some(take(graph, written(op), &mut free, buffers));
+        }
+        for value in inputs(op).filter(|value| last_read[value.0 as usize] == index) {
+            let buffer =
+                places[value.0 as usize].filter(|buffer| *buffer != OUT && !free.contains(buffer));
+            free.extend(buffer);
+        }
+    }
+    Ok(places)
+}
+
+/// A free buffer of the value's width, or a new one.
+fn take(graph: &Graph, value: ValueId, free: &mut Vec<usize>, buffers: &mut Buffers) -> usize {
+    let width = graph.values[value.0 as usize];
+    match free
+        .iter()
+        .position(|buffer| buffers.widths[*buffer] == width)
+    {
+        Some(index) => free.swap_remove(index),
+        None => {
+            buffers.widths.push(width);
+            buffers.widths.len() - 1
+        }
+    }
+}
+
+/// From what is wanted of the last value back to what every op must compute. Keys and values are always wanted.
+fn demands(graph: &Graph, ops: &[Op], output: ValueId, want: Demand) -> Vec<Demand> {
+    let mut demands = vec![Demand::Nothing; graph.values.len()];
+    demands[output.0 as usize] = want;
+    for op in ops.iter().rev() {
+        let wanted = demands[written(op).0 as usize];
+        let mut ask = |value: ValueId, demand: Demand| {
+            let current = &mut demands[value.0 as usize];
+            *current = demand.max(*current);
+        };
+        for value in inputs(op) {
+            ask(value, wanted);
+        }
+        if let Op::Attention { k, v, .. } = op {
+            ask(*k, Demand::Every);
+            ask(*v, Demand::Every);
+        }
+    }
+    demands
+}
+
+fn misuse(detail: String) -> EngineError {
+    EngineError::Misuse { detail }
+}

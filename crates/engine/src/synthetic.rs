@@ -1,0 +1,128 @@
+//! Made-up weights: deterministic, of a sane scale, for measuring and self-tests. Never part of an answer.
+
+use half::f16;
+use model::{DType, Graph, UnitRange, Weight, WeightId};
+
+use crate::{EngineError, Executor};
+
+/// Bytes handed to an executor at once.
+const PIECE_BYTES: u64 = 1 << 20;
+
+/// Loads synthetic weights for every weight that `stages` read.
+///
+/// # Errors
+/// Whatever the executor says.
+pub fn load(
+    executor: &mut impl Executor,
+    graph: &Graph,
+    stages: &[UnitRange],
+) -> Result<(), EngineError> {
+    let mut piece = Vec::new();
+    for (index, weight) in graph.weights.iter().enumerate() {
+        let id = WeightId(index as u32);
+        let in_stage = |unit: u32| stages.iter().any(|stage| stage.contains(unit));
+        let needed = (0..)
+            .zip(&graph.units)
+            .any(|(index, unit)| in_stage(index) && unit.weights.contains(&id));
+        if !needed {
+            continue;
+        }
+        let row_bytes = weight
+            .dtype
+            .row_bytes(weight.cols)
+            .unwrap_or(PIECE_BYTES)
+            .max(1);
+        let rows_per_piece = (PIECE_BYTES / row_bytes).max(1);
+        for first_row in (0..weight.rows).step_by(rows_per_piece as usize) {
+            piece.clear();
+            for row in (first_row..weight.rows).take(rows_per_piece as usize) {
+                push_row(&mut piece, weight, u64::from(id.0) << 32 | u64::from(row));
+            }
+            executor.put_rows(id, first_row, &piece)?;
+        }
+    }
+    Ok(())
+}
+
+/// Token ids of a made-up prompt.
+pub fn tokens(graph: &Graph, columns: u32) -> Vec<u32> {
+    let mut random = SplitMix(1);
+    (0..columns)
+        .map(|_| (random.uniform() * f64::from(graph.vocabulary)) as u32)
+        .collect()
+}
+
+/// A made-up residual stream, columns x hidden_width: multiples of 1/64 in -1..1, which every wire dtype carries unchanged.
+pub fn hidden(graph: &Graph, columns: u32) -> Vec<f32> {
+    let mut random = SplitMix(2);
+    let len = columns as usize * graph.hidden_width as usize;
+    (0..len)
+        .map(|_| ((random.uniform() * 128.0).floor() / 64.0 - 1.0) as f32)
+        .collect()
+}
+
+/// One row in file layout: gains close to one, matrix rows of about unit length, so that values keep their scale through a unit.
+fn push_row(out: &mut Vec<u8>, weight: &Weight, seed: u64) {
+    let mut random = SplitMix(seed);
+    let deviation = 1.0 / f64::from(weight.cols).sqrt();
+    let is_gain = weight.rows == 1;
+    let mut element = |deviation: f64| {
+        let uniform = random.uniform() * 2.0 - 1.0;
+        if is_gain {
+            1.0 + 0.1 * uniform
+        } else {
+            3.0_f64.sqrt() * deviation * uniform
+        }
+    };
+    match weight.dtype {
+        DType::F32 => {
+            (0..weight.cols).for_each(|_| out.extend((element(deviation) as f32).to_le_bytes()))
+        }
+        DType::F16 => (0..weight.cols)
+            .for_each(|_| out.extend(f16::from_f64(element(deviation)).to_le_bytes())),
+        DType::Q8_0 => push_blocks(out, weight.cols, &mut random, &[deviation / 73.9], 32),
+        DType::Q4_0 => push_blocks(out, weight.cols, &mut random, &[deviation / 4.6], 16),
+        DType::Q4_1 => push_blocks(
+            out,
+            weight.cols,
+            &mut random,
+            &[deviation / 4.6, deviation / 4.6 * -7.5],
+            16,
+        ),
+    }
+}
+
+/// Blocks of 32 elements: half-precision numbers, then random quants.
+fn push_blocks(
+    out: &mut Vec<u8>,
+    cols: u32,
+    random: &mut SplitMix,
+    numbers: &[f64],
+    quant_bytes: usize,
+) {
+    for _ in 0..cols / 32 {
+        for number in numbers {
+            out.extend(f16::from_f64(*number).to_le_bytes());
+        }
+        for _ in 0..quant_bytes / 8 {
+            out.extend(random.next().to_le_bytes());
+        }
+    }
+}
+
+/// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
+struct SplitMix(u64);
+
+impl SplitMix {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// In 0..1.
+    fn uniform(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
