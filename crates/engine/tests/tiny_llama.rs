@@ -1,0 +1,208 @@
+//! tiny-llama against torch (numeric contract, rule 5), and the same bits for every split (I11).
+
+mod common;
+
+use common::file::{Model, argmax, class, floats, ids, json, tiny_llama};
+use engine::{CpuExecutor, Executor, Input, Phase, Step, Want};
+use model::{NumericClass, UnitKind, UnitRange, WireDtype};
+use pollster::block_on;
+
+/// Rule 5's bound on the CPU.
+const BOUND: f32 = 1e-4;
+const CONTEXT: u32 = 64;
+
+fn assert_close(found: &[f32], expected: &[f32], what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let error = found
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max);
+    assert!(error <= BOUND, "{what}: largest error {error}");
+}
+
+/// One member per stage.
+struct Ring {
+    stages: Vec<(UnitRange, CpuExecutor)>,
+    class: NumericClass,
+}
+
+impl Ring {
+    fn new(model: &Model, cuts: &[u32], class: NumericClass) -> Self {
+        let starts = [0].into_iter().chain(cuts.iter().copied());
+        let ends = cuts.iter().copied().chain([model.all_units().end]);
+        let ranges = starts
+            .zip(ends)
+            .map(|(start, end)| UnitRange { start, end });
+        let stages = ranges
+            .map(|range| (range, model.executor(&[range], class)))
+            .collect();
+        Self { stages, class }
+    }
+
+    /// Logits of the wanted columns.
+    fn call(&mut self, tokens: &[u32], position: u32, phase: Phase, want: Want) -> Vec<f32> {
+        let (mut hidden, mut out) = (Vec::new(), Vec::new());
+        let last = self.stages.len() - 1;
+        for (index, (stage, executor)) in self.stages.iter_mut().enumerate() {
+            let want = if index == last {
+                want
+            } else {
+                Want::EveryColumn
+            };
+            let step = Step {
+                stage: *stage,
+                position,
+                columns: tokens.len() as u32,
+                phase,
+                want,
+            };
+            let input = if index == 0 {
+                Input::Tokens(tokens)
+            } else {
+                Input::Hidden(&hidden)
+            };
+            block_on(executor.run(&step, input, &mut out)).unwrap();
+            std::mem::swap(&mut hidden, &mut out);
+        }
+        hidden
+    }
+
+    /// Prompt on the chunk grid, then greedy: ids, and the logits of every call.
+    fn generate(&mut self, prompt: &[u32], tokens: usize) -> (Vec<u32>, Vec<f32>) {
+        let (mut answer, mut seen, mut logits) = (Vec::new(), Vec::new(), Vec::new());
+        let mut position = 0;
+        for chunk in prompt.chunks(self.class.chunk_columns as usize) {
+            logits = self.call(chunk, position, Phase::Prefill, Want::LastColumn);
+            position += chunk.len() as u32;
+        }
+        while answer.len() < tokens {
+            seen.extend_from_slice(&logits);
+            answer.push(argmax(&logits));
+            logits = self.call(
+                &answer[answer.len() - 1..],
+                position,
+                Phase::Decode,
+                Want::LastColumn,
+            );
+            position += 1;
+        }
+        (answer, seen)
+    }
+}
+
+#[test]
+fn hidden_states_and_logits_match_torch() {
+    let (model, reference) = (tiny_llama(), json("tiny-llama/reference.json"));
+    let prompt = ids(&reference["input_ids"]);
+    let layers = reference["hidden_after_layer_pos_last"].as_array().unwrap();
+    let ends_a_layer =
+        |unit: &u32| model.graph.units[*unit as usize - 1].kind != UnitKind::Attention;
+    let cuts: Vec<u32> = (1..model.all_units().end).filter(ends_a_layer).collect();
+    // The last recorded state is behind the final norm.
+    for (cut, expected) in cuts.iter().zip(&layers[..layers.len() - 1]) {
+        let stage = UnitRange {
+            start: 0,
+            end: *cut,
+        };
+        let mut executor = model.executor(&[stage], class(WireDtype::F32, CONTEXT));
+        let step = Step {
+            stage,
+            position: 0,
+            columns: prompt.len() as u32,
+            phase: Phase::Prefill,
+            want: Want::LastColumn,
+        };
+        let mut hidden = Vec::new();
+        block_on(executor.run(&step, Input::Tokens(&prompt), &mut hidden)).unwrap();
+        assert_close(
+            &hidden,
+            &floats(expected),
+            &format!("hidden state after unit {cut}"),
+        );
+    }
+    let mut ring = Ring::new(&model, &[], class(WireDtype::F32, CONTEXT));
+    let logits = ring.call(&prompt, 0, Phase::Prefill, Want::EveryColumn);
+    let columns: Vec<&[f32]> = logits.chunks(model.graph.vocabulary as usize).collect();
+    assert_close(
+        columns[columns.len() - 1],
+        &floats(&reference["logits_last"]),
+        "last logits",
+    );
+    for (column, expected) in columns
+        .iter()
+        .zip(reference["logits_first16_per_pos"].as_array().unwrap())
+    {
+        assert_close(&column[..16], &floats(expected), "first 16 logits");
+    }
+    let best: Vec<u32> = columns.iter().map(|column| argmax(column)).collect();
+    assert_eq!(best, ids(&reference["argmax_per_pos"]));
+}
+
+#[test]
+fn greedy_ids_match_torch() {
+    let (model, reference) = (tiny_llama(), json("tiny-llama/reference.json"));
+    let mut ring = Ring::new(&model, &[], class(WireDtype::F32, CONTEXT));
+    let (answer, _) = ring.generate(&ids(&reference["input_ids"]), 32);
+    assert_eq!(answer, ids(&reference["greedy32"]));
+}
+
+#[test]
+fn every_split_into_two_or_three_gives_the_same_bits() {
+    let (model, reference) = (tiny_llama(), json("tiny-llama/reference.json"));
+    let prompt = ids(&reference["input_ids"]);
+    for wire in [WireDtype::F32] {
+        let class = NumericClass {
+            wire,
+            chunk_columns: 16,
+            context_columns: CONTEXT,
+        };
+        let whole = Ring::new(&model, &[], class).generate(&prompt, 4);
+        for first in 1..model.all_units().end {
+            assert_eq!(
+                Ring::new(&model, &[first], class).generate(&prompt, 4),
+                whole,
+                "{wire:?} cut at {first}"
+            );
+            for second in first + 1..model.all_units().end {
+                let split = Ring::new(&model, &[first, second], class).generate(&prompt, 4);
+                assert_eq!(split, whole, "{wire:?} cuts at {first} and {second}");
+            }
+        }
+    }
+}
+
+#[test]
+fn chunk_grid_and_column_counts_do_not_change_the_bits() {
+    let (model, reference) = (tiny_llama(), json("tiny-llama/reference.json"));
+    let prompt = ids(&reference["input_ids"]);
+    let run = |chunk_columns: u32| {
+        let class = NumericClass {
+            wire: WireDtype::F32,
+            chunk_columns,
+            context_columns: CONTEXT,
+        };
+        Ring::new(&model, &[5], class).generate(&prompt, 2)
+    };
+    let whole = run(32);
+    for chunk_columns in [1, 2, 3, 5, 8, 17] {
+        assert_eq!(run(chunk_columns), whole, "chunks of {chunk_columns}");
+    }
+    for columns in 1..=8 {
+        let mut ring = Ring::new(&model, &[], class(WireDtype::F32, CONTEXT));
+        let mut logits = Vec::new();
+        for (index, tokens) in prompt.chunks(columns).enumerate() {
+            logits = ring.call(
+                tokens,
+                (index * columns) as u32,
+                Phase::Decode,
+                Want::LastColumn,
+            );
+        }
+        assert_eq!(
+            logits,
+            whole.1[..logits.len()],
+            "decode calls of {columns} columns"
+        );
+    }
+}
