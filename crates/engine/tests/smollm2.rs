@@ -1,5 +1,11 @@
 //! SmolLM2 against its f32 twin in llama.cpp, teacher-forced (fixtures/smollm2-f32.json). The twin's weights are ours, dequantised.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests say what they expect by panicking"
+)]
+
 mod common;
 
 use common::file::{class, ids, json, smollm2};

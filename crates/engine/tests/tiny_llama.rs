@@ -1,5 +1,11 @@
 //! tiny-llama against torch (numeric contract, rule 5), and the same bits for every split (I11).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests say what they expect by panicking"
+)]
+
 mod common;
 
 use common::file::{Model, argmax, class, floats, ids, json, tiny_llama};

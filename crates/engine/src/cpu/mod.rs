@@ -14,6 +14,8 @@ mod operands;
 mod rope;
 mod stage;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -1,5 +1,10 @@
 //! What several test files share.
 #![allow(dead_code, reason = "each test file uses a part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests say what they expect by panicking"
+)]
 
 pub mod file;
 pub mod llama;

@@ -1,0 +1,211 @@
+//! Kernels against double precision, on odd shapes, with dequantisation written a second time.
+
+use half::f16;
+use model::DType;
+use proptest::{collection::vec, prelude::*};
+
+use super::{
+    attention::{Cache, Heads},
+    elementwise,
+    linear::{Matrix, TILE_ROWS, linear},
+    rope::Rotations,
+};
+
+const DTYPES: [DType; 5] = [
+    DType::F32,
+    DType::F16,
+    DType::Q8_0,
+    DType::Q4_0,
+    DType::Q4_1,
+];
+
+fn half(bytes: &[u8]) -> f64 {
+    f16::from_le_bytes([bytes[0], bytes[1]]).to_f64()
+}
+
+/// Element `index` of a row, by the definition in ggml-common.h.
+fn element(dtype: DType, row: &[u8], index: usize) -> f64 {
+    let block = &row[index / 32 * dtype.block_bytes() as usize..];
+    let (index, nibble) = (index % 32, |quants: &[u8], index: usize| {
+        let byte = quants[index % 16];
+        f64::from(if index < 16 { byte & 0x0f } else { byte >> 4 })
+    });
+    match dtype {
+        DType::F32 | DType::F16 => unreachable!("has no blocks"),
+        DType::Q8_0 => half(block) * f64::from(block[2 + index] as i8),
+        DType::Q4_0 => half(block) * (nibble(&block[2..], index) - 8.0),
+        DType::Q4_1 => half(block) * nibble(&block[4..], index) + half(&block[2..]),
+    }
+}
+
+fn elements(dtype: DType, row: &[u8], cols: usize) -> Vec<f64> {
+    match dtype {
+        DType::F32 => row
+            .chunks(4)
+            .map(|bytes| f64::from(f32::from_le_bytes(bytes.try_into().unwrap())))
+            .collect(),
+        DType::F16 => row.chunks(2).map(half).collect(),
+        _ => (0..cols).map(|index| element(dtype, row, index)).collect(),
+    }
+}
+
+/// A weight in file layout whose scales and elements are ordinary numbers.
+fn weight_bytes(dtype: DType, rows: usize, cols: usize, seed: u64) -> Vec<u8> {
+    let mut random = crate::synthetic::SplitMix(seed);
+    let mut number = move || random.uniform() * 2.0 - 1.0;
+    let mut bytes = Vec::new();
+    for _ in 0..rows * cols / dtype.block_elements() as usize {
+        match dtype {
+            DType::F32 => bytes.extend((number() as f32).to_le_bytes()),
+            DType::F16 => bytes.extend(f16::from_f64(number()).to_le_bytes()),
+            DType::Q8_0 | DType::Q4_0 | DType::Q4_1 => {
+                let halves = if dtype == DType::Q4_1 { 2 } else { 1 };
+                (0..halves).for_each(|_| bytes.extend(f16::from_f64(number()).to_le_bytes()));
+                let quants = dtype.block_bytes() - 2 * halves;
+                (0..quants).for_each(|_| bytes.push((number() * 128.0) as i8 as u8));
+            }
+        }
+    }
+    bytes
+}
+
+fn numbers(len: usize) -> impl Strategy<Value = Vec<f32>> {
+    vec(-2.0_f32..2.0, len)
+}
+
+/// A weight's shape: (dtype, rows, cols, columns of input).
+fn shapes() -> impl Strategy<Value = (DType, usize, usize, usize)> {
+    (
+        prop::sample::select(&DTYPES[..]),
+        1..13_usize,
+        1..70_usize,
+        1..6_usize,
+    )
+        .prop_map(|(dtype, rows, cols, columns)| {
+            let blocks = cols.div_ceil(dtype.block_elements() as usize);
+            (
+                dtype,
+                rows,
+                blocks * dtype.block_elements() as usize,
+                columns,
+            )
+        })
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(200)
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn linear_matches_double_precision(
+        (shape, x) in shapes().prop_flat_map(|shape| (Just(shape), numbers(shape.2 * shape.3))),
+        seed: u64,
+    ) {
+        let (dtype, rows, cols, columns) = shape;
+        let bytes = weight_bytes(dtype, rows, cols, seed);
+        let row_bytes = bytes.len() / rows;
+        let (mut out, mut scratch) = (vec![f32::NAN; rows * columns], vec![f32::NAN; TILE_ROWS * cols]);
+        let weight = Matrix { dtype, cols, row_bytes, bytes: &bytes };
+        linear(weight, &x, &mut out, &mut scratch);
+        for column in 0..columns {
+            let x = &x[column * cols..(column + 1) * cols];
+            for row in 0..rows {
+                let w = elements(dtype, &bytes[row * row_bytes..(row + 1) * row_bytes], cols);
+                let products = || w.iter().zip(x).map(|(w, x)| w * f64::from(*x));
+                let (exact, size): (f64, f64) = (products().sum(), products().map(f64::abs).sum());
+                let error = (f64::from(out[column * rows + row]) - exact).abs();
+                prop_assert!(error <= 1e-6 * size + 1e-30, "{dtype:?} row {row} column {column}: error {error}, size {size}");
+            }
+            // Alone, a column has the same bits.
+            let mut alone = vec![f32::NAN; rows];
+            linear(weight, x, &mut alone, &mut scratch);
+            prop_assert_eq!(bits(&alone), bits(&out[column * rows..(column + 1) * rows]));
+        }
+    }
+
+    #[test]
+    fn attention_matches_double_precision(
+        (kv_heads, group, head_dim, position, columns) in (1..4_usize, 1..4_usize, 1..20_usize, 0..19_usize, 1..5_usize),
+        seed: u64,
+    ) {
+        let mut random = crate::synthetic::SplitMix(seed);
+        let mut number = || (random.uniform() * 4.0 - 2.0) as f32;
+        let (heads, kv_width) = (kv_heads * group, kv_heads * head_dim);
+        let context = position + columns;
+        let keys: Vec<f32> = (0..context * kv_width).map(|_| number()).collect();
+        let values: Vec<f32> = (0..context * kv_width).map(|_| number()).collect();
+        let queries: Vec<f32> = (0..columns * heads * head_dim).map(|_| number()).collect();
+        let mut cache = Cache::new(kv_width, vec![0.0; context * kv_width], vec![0.0; context * kv_width]);
+        cache.write(0, &keys, &values);
+        let scale = 1.0 / (head_dim as f32).sqrt();
+        let mut out = vec![f32::NAN; queries.len()];
+        cache.attend(Heads { heads, kv_heads, head_dim, scale }, position, &queries, &mut vec![f32::NAN; context], &mut out);
+
+        for (index, (query, out)) in queries.chunks(head_dim).zip(out.chunks(head_dim)).enumerate() {
+            let (column, head) = (index / heads, index % heads);
+            let at = |rows: &[f32], row: usize, element: usize| f64::from(rows[row * kv_width + head / group * head_dim + element]);
+            let visible = position + column + 1;
+            let score = |row| (0..head_dim).map(|e| f64::from(query[e]) * at(&keys, row, e)).sum::<f64>() * f64::from(scale);
+            let weights: Vec<f64> = (0..visible).map(|row| score(row).exp()).collect();
+            let total: f64 = weights.iter().sum();
+            for (element, out) in out.iter().enumerate() {
+                let exact = (0..visible).map(|row| weights[row] * at(&values, row, element)).sum::<f64>() / total;
+                prop_assert!((f64::from(*out) - exact).abs() < 1e-5, "column {column} head {head}: {out} {exact}");
+            }
+        }
+    }
+
+    #[test]
+    fn norm_and_activation_match_double_precision((gain, x, up) in (1..40_usize).prop_flat_map(|width| (numbers(width), numbers(3 * width), numbers(3 * width)))) {
+        let (width, eps) = (gain.len(), 1e-5_f32);
+        let (mut norm, mut silu) = (vec![f32::NAN; x.len()], vec![f32::NAN; x.len()]);
+        elementwise::rms_norm(&x, &gain, eps, &mut norm);
+        elementwise::silu_mul(&x, &up, &mut silu);
+        for (index, value) in x.iter().copied().map(f64::from).enumerate() {
+            let column = &x[index / width * width..][..width];
+            let mean_square = column.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / width as f64;
+            let exact = value / (mean_square + f64::from(eps)).sqrt() * f64::from(gain[index % width]);
+            prop_assert!((f64::from(norm[index]) - exact).abs() <= 1e-6 * exact.abs() + 1e-7);
+            let exact = value / (1.0 + (-value).exp()) * f64::from(up[index]);
+            prop_assert!((f64::from(silu[index]) - exact).abs() <= 1e-6 * exact.abs() + 1e-7);
+        }
+    }
+
+    #[test]
+    fn rotation_matches_double_precision(
+        (heads, head_dim, pairs, position, columns) in (1..4_usize, 2..20_usize, 1..10_usize, 0..8000_usize, 1..4_usize),
+        x in numbers(3 * 3 * 20),
+    ) {
+        let rotary_dim = (2 * pairs).min(head_dim / 2 * 2);
+        let (width, base) = (heads * head_dim, 10_000.0_f32);
+        let x = &x[..columns * width];
+        let mut rotations = Rotations::default();
+        rotations.add(rotary_dim as u32, base, 8);
+        // The call has one column more than is needed.
+        rotations.prepare(position, columns + 1);
+        let mut out = vec![f32::NAN; x.len()];
+        rotations.of(rotary_dim as u32, base).unwrap().rotate(x, width, head_dim, &mut out);
+        for (index, found) in out.iter().enumerate() {
+            let element = index % head_dim;
+            if element >= rotary_dim {
+                prop_assert_eq!(*found, x[index]);
+                continue;
+            }
+            let frequency = f64::from(base).powf(-((element / 2 * 2) as f64) / rotary_dim as f64);
+            let angle = (position + 1 + index / width) as f64 * frequency;
+            let (even, odd) = (f64::from(x[index - element % 2]), f64::from(x[index - element % 2 + 1]));
+            let exact = if element % 2 == 0 { even * angle.cos() - odd * angle.sin() } else { even * angle.sin() + odd * angle.cos() };
+            prop_assert!((f64::from(*found) - exact).abs() < 1e-6);
+        }
+    }
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
