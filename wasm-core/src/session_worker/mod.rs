@@ -1,0 +1,3 @@
+//! The thread that runs the session machine.
+
+pub mod link;
