@@ -78,8 +78,7 @@ fn push_row(out: &mut Vec<u8>, weight: &Weight, seed: u64) {
         DType::F32 => {
             (0..weight.cols).for_each(|_| out.extend((element(deviation) as f32).to_le_bytes()))
         }
-        DType::F16 => (0..weight.cols)
-            .for_each(|_| out.extend(f16::from_f64(element(deviation)).to_le_bytes())),
+        DType::F16 => (0..weight.cols).for_each(|_| out.extend(half_bytes(element(deviation)))),
         DType::Q8_0 => push_blocks(out, weight.cols, &mut random, &[deviation / 73.9], 32),
         DType::Q4_0 => push_blocks(out, weight.cols, &mut random, &[deviation / 4.6], 16),
         DType::Q4_1 => push_blocks(
@@ -102,12 +101,17 @@ fn push_blocks(
 ) {
     for _ in 0..cols / 32 {
         for number in numbers {
-            out.extend(f16::from_f64(*number).to_le_bytes());
+            out.extend(half_bytes(*number));
         }
         for _ in 0..quant_bytes / 8 {
             out.extend(random.next().to_le_bytes());
         }
     }
+}
+
+/// By way of f32: straight from f64, some processors round twice and others once.
+fn half_bytes(number: f64) -> [u8; 2] {
+    f16::from_f32(number as f32).to_le_bytes()
 }
 
 /// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).

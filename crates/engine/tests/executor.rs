@@ -13,6 +13,8 @@ use common::llama::{Shape, llama};
 use engine::{CpuExecutor, EngineError, Executor, Input, Phase, Setup, Step, Want, synthetic};
 use model::{Graph, NumericClass, UnitRange, WeightId, WireDtype};
 use pollster::block_on;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const CLASS: NumericClass = NumericClass {
     wire: WireDtype::F32,

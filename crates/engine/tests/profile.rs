@@ -1,4 +1,5 @@
 //! Measuring: exact where time is made up, quick where it is real.
+#![cfg(not(target_arch = "wasm32"))]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

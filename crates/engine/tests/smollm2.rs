@@ -1,5 +1,6 @@
 //! SmolLM2 against its f32 twin in llama.cpp, teacher-forced (fixtures/smollm2-f32.json). The twin's weights are ours, dequantised.
 
+#![cfg(not(target_arch = "wasm32"))]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

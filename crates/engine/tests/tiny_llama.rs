@@ -1,5 +1,6 @@
 //! tiny-llama against torch (numeric contract, rule 5), and the same bits for every split (I11).
 
+#![cfg(not(target_arch = "wasm32"))]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -57,8 +57,9 @@ fn linear_avx2(weight: Matrix<'_>, x: &[f32], out: &mut [f32], scratch: &mut [f3
     linear_portable(weight, x, out, scratch);
 }
 
+/// [`linear`] with the registers that every target of this build has.
 #[inline(always)]
-fn linear_portable(weight: Matrix<'_>, x: &[f32], out: &mut [f32], scratch: &mut [f32]) {
+pub fn linear_portable(weight: Matrix<'_>, x: &[f32], out: &mut [f32], scratch: &mut [f32]) {
     let rows = weight.rows();
     let whole = rows - rows % TILE_ROWS;
     for first_row in (0..whole).step_by(TILE_ROWS) {

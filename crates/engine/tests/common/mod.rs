@@ -6,5 +6,6 @@
     reason = "tests say what they expect by panicking"
 )]
 
+#[cfg(not(target_arch = "wasm32"))]
 pub mod file;
 pub mod llama;
