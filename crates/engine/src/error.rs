@@ -17,6 +17,12 @@ pub enum EngineError {
         /// First row that never arrived.
         first_missing_row: u32,
     },
+    /// A weight that no model means to have.
+    #[error("weight {tensor} holds a number that is not finite")]
+    NotFinite {
+        /// Tensor name.
+        tensor: String,
+    },
     /// A step beyond the static KV cache.
     #[error("position {position} is beyond the {context_columns} columns this room was set up for")]
     ContextFull {
@@ -63,6 +69,7 @@ impl EngineError {
         match self {
             Self::Misuse { .. } => "engine.misuse",
             Self::Incomplete { .. } => "engine.incomplete",
+            Self::NotFinite { .. } => "engine.not_finite",
             Self::ContextFull { .. } => "engine.context_full",
             Self::OutOfMemory { .. } => "engine.out_of_memory",
             Self::NoAdapter { .. } => "engine.no_adapter",
@@ -79,6 +86,7 @@ impl EngineError {
                 "Reload the page on every phone so that all run the same version."
             }
             Self::Incomplete { .. } => "Reload the page; the missing part is downloaded again.",
+            Self::NotFinite { .. } => "Choose another model file: this one is damaged.",
             Self::ContextFull { .. } => {
                 "Start a new chat, or start the room with a longer context."
             }

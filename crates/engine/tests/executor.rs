@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use common::llama::{Shape, llama};
 use engine::{CpuExecutor, EngineError, Executor, Input, Phase, Setup, Step, Want, synthetic};
-use model::{Graph, NumericClass, UnitRange, WeightId, WireDtype};
+use model::{DType, Graph, NumericClass, UnitRange, WeightId, WireDtype};
 use pollster::block_on;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -196,6 +196,35 @@ fn weights_arrive_in_any_order_of_whole_rows_and_all_must_arrive() {
     );
     executor.put_rows(weight, 17, &row).unwrap();
     block_on(executor.finish_loading()).unwrap();
+}
+
+#[test]
+fn a_weight_that_is_not_finite_is_refused() {
+    let shapes = [DType::F16, DType::Q8_0, DType::Q4_0, DType::Q4_1];
+    for matrices in shapes {
+        let graph = Arc::new(llama(Shape {
+            hidden: 64,
+            feed_forward: 64,
+            matrices,
+            ..Shape::ODD
+        }));
+        let (mlp, weight) = (range(2, 3), graph.units[2].weights[1]);
+        let setup = Setup {
+            graph: graph.clone(),
+            stages: vec![mlp],
+            class: CLASS,
+        };
+        let mut executor = CpuExecutor::new(setup).unwrap();
+        let mut row = vec![0; matrices.row_bytes(64).unwrap() as usize];
+        executor.put_rows(weight, 3, &row).unwrap();
+        let second_block = matrices.block_bytes() as usize;
+        row[second_block..second_block + 2].copy_from_slice(&[0x00, 0x7c]);
+        let tensor = "blk.0.ffn_gate.weight".to_string();
+        assert_eq!(
+            executor.put_rows(weight, 3, &row),
+            Err(EngineError::NotFinite { tensor })
+        );
+    }
 }
 
 #[test]

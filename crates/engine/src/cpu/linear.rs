@@ -3,14 +3,14 @@
 //! A few rows are turned into f32 and then meet every column of the call, so a prefill chunk pays for the quantisation once.
 //! The bits do not depend on the number of columns: each output is one `dot_tile` entry, whatever the tile.
 
+use core::array::from_fn;
+
 use model::DType;
 
 use super::{dequantise, lanes::dot_tile};
 
 /// Rows dequantised together.
 pub const TILE_ROWS: usize = 4;
-/// Columns that meet them together.
-const TILE_COLUMNS: usize = 2;
 
 /// A weight in file layout.
 #[derive(Clone, Copy)]
@@ -32,11 +32,6 @@ impl Matrix<'_> {
         let start = index * self.row_bytes;
         dequantise::row(self.dtype, &self.bytes[start..start + self.row_bytes], out);
     }
-
-    #[inline(always)]
-    fn rows(&self) -> usize {
-        self.bytes.len() / self.row_bytes
-    }
 }
 
 /// `x` is columns x cols, `out` columns x rows, `scratch` at least [`TILE_ROWS`] x cols.
@@ -54,68 +49,61 @@ pub fn linear(weight: Matrix<'_>, x: &[f32], out: &mut [f32], scratch: &mut [f32
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn linear_avx2(weight: Matrix<'_>, x: &[f32], out: &mut [f32], scratch: &mut [f32]) {
-    linear_portable(weight, x, out, scratch);
+    tiles::<4>(weight, x, out, scratch);
 }
 
 /// [`linear`] with the registers that every target of this build has.
-#[inline(always)]
 pub fn linear_portable(weight: Matrix<'_>, x: &[f32], out: &mut [f32], scratch: &mut [f32]) {
-    let rows = weight.rows();
-    let whole = rows - rows % TILE_ROWS;
-    for first_row in (0..whole).step_by(TILE_ROWS) {
-        row_tile::<TILE_ROWS>(weight, first_row, x, out, scratch);
-    }
-    for row in whole..rows {
-        row_tile::<1>(weight, row, x, out, scratch);
-    }
+    tiles::<2>(weight, x, out, scratch);
 }
 
-/// Rows `first_row..first_row + ROWS` against every column.
+/// `ROWS` rows by two columns are as many sums as the registers hold.
 #[inline(always)]
-fn row_tile<const ROWS: usize>(
-    weight: Matrix<'_>,
-    first_row: usize,
-    x: &[f32],
-    out: &mut [f32],
-    scratch: &mut [f32],
-) {
+fn tiles<const ROWS: usize>(weight: Matrix<'_>, x: &[f32], out: &mut [f32], scratch: &mut [f32]) {
     let cols = weight.cols;
-    for (index, row) in scratch.chunks_exact_mut(cols).take(ROWS).enumerate() {
-        weight.dequantise_row(first_row + index, row);
-    }
-    let tile: [&[f32]; ROWS] =
-        core::array::from_fn(|index| &scratch[index * cols..(index + 1) * cols]);
-
-    let rows = weight.rows();
-    let mut columns = x.chunks_exact(TILE_COLUMNS * cols);
-    let mut outs = out.chunks_exact_mut(TILE_COLUMNS * rows);
-    for (columns, outs) in (&mut columns).zip(&mut outs) {
-        column_tile::<ROWS, TILE_COLUMNS>(tile, columns, first_row, outs);
-    }
-    for (column, out) in columns
-        .remainder()
-        .chunks_exact(cols)
-        .zip(outs.into_remainder().chunks_exact_mut(rows))
-    {
-        column_tile::<ROWS, 1>(tile, column, first_row, out);
+    let rows = weight.bytes.len() / weight.row_bytes;
+    for first_row in (0..rows).step_by(TILE_ROWS) {
+        let tile = &mut scratch[..TILE_ROWS.min(rows - first_row) * cols];
+        for (index, row) in tile.chunks_exact_mut(cols).enumerate() {
+            weight.dequantise_row(first_row + index, row);
+        }
+        let mut pairs = x.chunks_exact(2 * cols);
+        let mut pair_outs = out.chunks_exact_mut(2 * rows);
+        for (pair, out) in (&mut pairs).zip(&mut pair_outs) {
+            dot_products::<ROWS, 2>(tile, pair, &mut out[first_row..], rows);
+        }
+        let last_out = pair_outs.into_remainder();
+        if !last_out.is_empty() {
+            dot_products::<TILE_ROWS, 1>(tile, pairs.remainder(), &mut last_out[first_row..], rows);
+        }
     }
 }
 
+/// Every row of a tile with every one of `COLUMNS` columns; those of one column lie `stride` apart from those of the next.
 #[inline(always)]
-fn column_tile<const ROWS: usize, const COLUMNS: usize>(
-    rows: [&[f32]; ROWS],
+fn dot_products<const ROWS: usize, const COLUMNS: usize>(
+    tile: &[f32],
     x: &[f32],
-    first_row: usize,
     out: &mut [f32],
+    stride: usize,
 ) {
     let cols = x.len() / COLUMNS;
-    let out_rows = out.len() / COLUMNS;
-    let columns: [&[f32]; COLUMNS] =
-        core::array::from_fn(|column| &x[column * cols..(column + 1) * cols]);
-    let dots = dot_tile(rows, columns);
-    for (row, dots) in dots.iter().enumerate() {
-        for (column, dot) in dots.iter().enumerate() {
-            out[column * out_rows + first_row + row] = *dot;
+    let columns: [&[f32]; COLUMNS] = from_fn(|column| &x[column * cols..(column + 1) * cols]);
+    let mut groups = tile.chunks_exact(ROWS * cols);
+    let mut row = 0;
+    for group in &mut groups {
+        let rows: [&[f32]; ROWS] = from_fn(|row| &group[row * cols..(row + 1) * cols]);
+        for (index, dots) in dot_tile(rows, columns).into_iter().enumerate() {
+            for (column, dot) in dots.into_iter().enumerate() {
+                out[column * stride + row + index] = dot;
+            }
+        }
+        row += ROWS;
+    }
+    for (index, single) in groups.remainder().chunks_exact(cols).enumerate() {
+        let [dots] = dot_tile([single], columns);
+        for (column, dot) in dots.into_iter().enumerate() {
+            out[column * stride + row + index] = dot;
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use model::{Graph, Weight, WeightId};
 
-use super::linear::Matrix;
+use super::{dequantise::halves_are_finite, linear::Matrix};
 use crate::EngineError;
 
 /// The weights of one member's segments.
@@ -39,7 +39,7 @@ impl Store {
     /// Stores whole rows.
     ///
     /// # Errors
-    /// A weight that is not needed, rows outside it, or bytes that are not whole rows.
+    /// A weight that is not needed, rows outside it, bytes that are not whole rows, or a number that is not finite.
     pub fn put_rows(
         &mut self,
         graph: &Graph,
@@ -47,15 +47,21 @@ impl Store {
         first_row: u32,
         bytes: &[u8],
     ) -> Result<(), EngineError> {
-        let name = &weight(graph, id)?.name;
+        let Weight { name, dtype, .. } = weight(graph, id)?;
         let tensor = self.tensors.get_mut(id.0 as usize).and_then(Option::as_mut);
         let tensor = tensor.ok_or_else(|| foreign(name))?;
         tensor.put_rows(first_row as usize, bytes).ok_or_else(|| {
+            let len = bytes.len();
             misuse(format!(
-                "{} bytes from row {first_row} on are not whole rows of {name}",
-                bytes.len()
+                "{len} bytes from row {first_row} on are not whole rows of {name}"
             ))
-        })
+        })?;
+        match halves_are_finite(*dtype, bytes) {
+            true => Ok(()),
+            false => Err(EngineError::NotFinite {
+                tensor: name.clone(),
+            }),
+        }
     }
 
     /// Checks that every row arrived.
