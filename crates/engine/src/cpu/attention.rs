@@ -1,6 +1,9 @@
 //! Causal softmax attention over a static KV cache, grouped-query.
 
-use super::lanes::{dot, sum};
+use super::{
+    exponential::exp,
+    lanes::{dot, sum},
+};
 
 /// Keys and values of one attention op: context x width each, in position order.
 pub struct Cache {
@@ -107,7 +110,7 @@ impl Cache {
 fn exponentials(scores: &mut [f32]) -> f32 {
     let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     for score in scores.iter_mut() {
-        *score = libm::expf(*score - largest);
+        *score = exp(*score - largest);
     }
     sum(scores)
 }

@@ -1,6 +1,6 @@
 //! Operations on one column at a time that are not matrix products.
 
-use super::lanes::dot;
+use super::{exponential::exp, lanes::dot};
 
 /// out = x / sqrt(mean(x^2) + eps) * gain (RMSNorm, arXiv 1910.07467).
 pub fn rms_norm(x: &[f32], gain: &[f32], eps: f32, out: &mut [f32]) {
@@ -17,7 +17,7 @@ pub fn rms_norm(x: &[f32], gain: &[f32], eps: f32, out: &mut [f32]) {
 /// out = gate * sigmoid(gate) * up.
 pub fn silu_mul(gate: &[f32], up: &[f32], out: &mut [f32]) {
     for ((out, gate), up) in out.iter_mut().zip(gate).zip(up) {
-        *out = gate / (1.0 + libm::expf(-gate)) * up;
+        *out = gate / (1.0 + exp(-gate)) * up;
     }
 }
 

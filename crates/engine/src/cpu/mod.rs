@@ -7,6 +7,7 @@
 mod attention;
 mod dequantise;
 mod elementwise;
+mod exponential;
 mod lanes;
 mod linear;
 mod memory;
