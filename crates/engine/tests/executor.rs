@@ -205,6 +205,7 @@ fn a_weight_that_is_not_finite_is_refused() {
         let graph = Arc::new(llama(Shape {
             hidden: 64,
             feed_forward: 64,
+            head_dim: 32,
             matrices,
             ..Shape::ODD
         }));
