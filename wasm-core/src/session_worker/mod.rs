@@ -1,3 +1,397 @@
-//! The thread that runs the session machine.
+//! The thread that runs the session machine: its inputs from page, engine, channels and timer, its outputs back to them.
 
-pub mod link;
+mod chat;
+mod machine;
+mod members;
+
+use std::sync::Arc;
+
+use futures::{StreamExt, channel::mpsc};
+use model::{NumericClass, gguf};
+use plan::MemberId;
+use session::{
+    Channel, Command, Event, Fault, Host, HostConfig, Input, ModelReference, Output, Peer,
+    PeerConfig,
+};
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::MessagePort;
+
+use crate::{
+    channel::link::LinkEvent,
+    clock::{Timer, now_whole_ms},
+    error::{BrowserError, of_model},
+    messages::{FromEngine, FromSession, Offer, ToEngine, ToSession},
+    ports::{self, Parcel},
+    threads::{self, Listening},
+    value,
+};
+use chat::Chat;
+use machine::Machine;
+use members::{FromLink, Members};
+
+/// Starts the thread.
+pub fn run() {
+    wasm_bindgen_futures::spawn_local(async {
+        let (mut from_page, _listening) = threads::inbox::<ToSession>();
+        let Some(first) = from_page.next().await else {
+            return;
+        };
+        let (to_loop, from_here) = mpsc::unbounded();
+        let Some(mut worker) = SessionWorker::start(first, to_loop) else {
+            threads::report("the session worker was started without a port to the engine");
+            return;
+        };
+        let mut happenings = futures::stream::select(from_page.map(Happening::Page), from_here);
+        while let Some(happening) = happenings.next().await {
+            worker.handle(happening);
+            worker.carry_out();
+        }
+    });
+}
+
+enum Happening {
+    Page(Parcel<ToSession>),
+    Engine(FromEngine),
+    Link(FromLink),
+    Due,
+}
+
+type ToLoop = mpsc::UnboundedSender<Happening>;
+
+struct SessionWorker {
+    to_loop: ToLoop,
+    offer: Offer,
+    engine: MessagePort,
+    _engine_listening: Listening,
+    /// Host, until the model is open.
+    opening: Option<Hosting>,
+    machine: Option<Machine>,
+    chat: Option<Chat>,
+    members: Members,
+    timer: Option<(u64, Timer)>,
+}
+
+/// What a page starts a room with.
+struct Hosting {
+    model: ModelReference,
+    context_columns: u32,
+    wire: model::WireDtype,
+}
+
+impl SessionWorker {
+    fn start(first: Parcel<ToSession>, to_loop: ToLoop) -> Option<Self> {
+        let engine: MessagePort = first.values.into_iter().next()?.dyn_into().ok()?;
+        let engine_listening = threads::listen(&engine, {
+            let to_loop = to_loop.clone();
+            move |parcel: Parcel<FromEngine>| tell(&to_loop, Happening::Engine(parcel.message))
+        });
+        let (offer, opening) = match first.message {
+            ToSession::Host {
+                offer,
+                model,
+                context_columns,
+                wire,
+            } => (
+                offer,
+                Some(Hosting {
+                    model,
+                    context_columns,
+                    wire,
+                }),
+            ),
+            ToSession::Guest { offer } => (offer, None),
+            _ => return None,
+        };
+        let worker = Self {
+            to_loop,
+            offer,
+            engine,
+            _engine_listening: engine_listening,
+            opening,
+            machine: None,
+            chat: None,
+            members: Members::default(),
+            timer: None,
+        };
+        if let Some(hosting) = &worker.opening {
+            worker.to_engine(&ToEngine::Open(hosting.model.clone()));
+        }
+        Some(worker)
+    }
+
+    fn handle(&mut self, happening: Happening) {
+        match happening {
+            Happening::Page(Parcel { message, values }) => self.on_page(message, values),
+            Happening::Engine(message) => self.on_engine(message),
+            Happening::Link(FromLink {
+                member,
+                channel,
+                event,
+            }) => self.on_link(member, channel, event),
+            Happening::Due => {
+                self.timer = None;
+                self.input(Input::Timeout);
+            }
+        }
+    }
+
+    fn on_page(&mut self, message: ToSession, values: Vec<JsValue>) {
+        match message {
+            ToSession::Host { .. } | ToSession::Guest { .. } => {}
+            ToSession::Admitted { me } => {
+                let Offer {
+                    name,
+                    engine,
+                    budget_bytes,
+                    ..
+                } = self.offer.clone();
+                let peer = Peer::new(PeerConfig {
+                    me,
+                    name,
+                    budget_bytes,
+                    engine: engine.into(),
+                });
+                self.machine = Some(Machine::Peer(Box::new(peer)));
+            }
+            ToSession::Admit { seat } => {
+                match self.machine.as_mut().and_then(Machine::allocate_member) {
+                    Some(Ok(member)) => self.to_page(&FromSession::Number { seat, member }),
+                    Some(Err(fault)) => self.to_page(&FromSession::Refused { seat, fault }),
+                    None => {}
+                }
+            }
+            ToSession::Channels { member } => self.add_member(member, values),
+            ToSession::ConnectionFailed { member } => self.remove_member(member),
+            ToSession::Signal { to, payload } => self.input(Input::LocalSignal { to, payload }),
+            ToSession::Begin => self.input(Input::Command(Command::Begin)),
+            ToSession::Generate(question) => {
+                match self.chat.as_ref().map(|chat| chat.ask(question)) {
+                    Some(Ok(command)) => self.input(Input::Command(command)),
+                    Some(Err(fault)) => self.on_event(Event::Failed {
+                        fault,
+                        fatal: false,
+                    }),
+                    None => {
+                        let fault = BrowserError::Misuse {
+                            detail: "only the phone that started the room can ask".to_owned(),
+                        }
+                        .into();
+                        self.on_event(Event::Failed {
+                            fault,
+                            fatal: false,
+                        });
+                    }
+                }
+            }
+            ToSession::Stop => self.input(Input::Command(Command::Stop)),
+            ToSession::Leave => match self.machine {
+                Some(_) => self.input(Input::Command(Command::Leave)),
+                None => self.on_event(Event::Left),
+            },
+        }
+    }
+
+    fn on_engine(&mut self, message: FromEngine) {
+        match message {
+            FromEngine::Opened(header) => {
+                let Some(hosting) = self.opening.take() else {
+                    return;
+                };
+                match header.and_then(|header| self.start_hosting(&header, hosting)) {
+                    Ok(()) => self.to_page(&FromSession::Hosting),
+                    Err(fault) => self.to_page(&FromSession::Failed(fault)),
+                }
+            }
+            FromEngine::Computed { job, result } => self.input(Input::Computed { job, result }),
+            FromEngine::Notice(fault) => self.on_event(Event::Failed {
+                fault,
+                fatal: false,
+            }),
+        }
+    }
+
+    fn on_link(&mut self, member: MemberId, channel: Channel, event: LinkEvent) {
+        match event {
+            LinkEvent::Open => {
+                if self.members.opened(member, channel) {
+                    self.to_page(&FromSession::Connected { member });
+                    self.input(Input::Connected { member });
+                }
+            }
+            LinkEvent::Message(bytes) => self.input(Input::Received {
+                from: member,
+                channel,
+                bytes,
+            }),
+            LinkEvent::Closed => self.remove_member(member),
+        }
+    }
+
+    fn add_member(&mut self, member: MemberId, values: Vec<JsValue>) {
+        let to_loop = self.to_loop.clone();
+        if self
+            .members
+            .insert(member, values, move |event| {
+                tell(&to_loop, Happening::Link(event))
+            })
+            .is_none()
+        {
+            threads::report("channels of a member did not arrive");
+        }
+    }
+
+    /// Whatever ended first, the connection or one of its channels: the session is told once.
+    fn remove_member(&mut self, member: MemberId) {
+        if self.members.remove(member) {
+            self.input(Input::Disconnected { member });
+            self.to_page(&FromSession::Disconnect { member });
+        }
+    }
+
+    fn start_hosting(&mut self, header: &[u8], hosting: Hosting) -> Result<(), Fault> {
+        let header = parsed(header)?;
+        let graph = model::arch::build(&header).map_err(|error| of_model(&error))?;
+        self.chat = Some(Chat::new(&header)?);
+        let class = NumericClass {
+            wire: hosting.wire,
+            chunk_columns: NumericClass::DEFAULT_CHUNK_COLUMNS,
+            context_columns: hosting.context_columns.min(graph.max_context_columns),
+        };
+        let Offer {
+            name,
+            engine,
+            budget_bytes,
+            ..
+        } = self.offer.clone();
+        let host = Host::new(HostConfig {
+            graph: Arc::new(graph),
+            name,
+            budget_bytes,
+            class,
+            engine: engine.into(),
+            model: hosting.model,
+        })?;
+        self.machine = Some(Machine::Host(Box::new(host)));
+        Ok(())
+    }
+
+    fn input(&mut self, input: Input) {
+        if let Some(machine) = &mut self.machine {
+            machine.handle(now_whole_ms(), input);
+        }
+    }
+
+    /// Does what the machine wants done, and sets the clock for it.
+    fn carry_out(&mut self) {
+        while let Some(output) = self.machine.as_mut().and_then(Machine::poll_output) {
+            match output {
+                Output::Send { to, channel, bytes } => {
+                    if self.members.send(to, channel, bytes).is_err() {
+                        tell(
+                            &self.to_loop,
+                            Happening::Link(FromLink {
+                                member: to,
+                                channel,
+                                event: LinkEvent::Closed,
+                            }),
+                        );
+                    }
+                }
+                Output::Compute { job, work } => self.to_engine(&ToEngine::Job { job, work }),
+                Output::Connect { member, offer } => {
+                    self.to_page(&FromSession::Connect { member, offer })
+                }
+                Output::RemoteSignal { from, payload } => {
+                    self.to_page(&FromSession::Signal { from, payload })
+                }
+                Output::Disconnect { member } => {
+                    self.members.remove(member);
+                    self.to_page(&FromSession::Disconnect { member });
+                }
+                Output::Event(event) => self.on_event(event),
+            }
+        }
+        self.set_timer();
+    }
+
+    fn set_timer(&mut self) {
+        let due = self.machine.as_ref().and_then(Machine::poll_timeout);
+        if self.timer.as_ref().map(|(at, _)| *at) == due {
+            return;
+        }
+        self.timer = due.map(|at| {
+            let to_loop = self.to_loop.clone();
+            let delay_ms = at.saturating_sub(now_whole_ms()) as f64;
+            (
+                at,
+                Timer::after(delay_ms, move || tell(&to_loop, Happening::Due)),
+            )
+        });
+    }
+
+    fn on_event(&mut self, event: Event) {
+        let over = matches!(event, Event::Left | Event::Failed { fatal: true, .. });
+        match self.for_page(&event) {
+            Ok(value) => {
+                if let Err(error) =
+                    ports::send_copying(&threads::scope(), &FromSession::Event, &[value])
+                {
+                    threads::report(&error.to_string());
+                }
+            }
+            Err(error) => threads::report(&error.to_string()),
+        }
+        if over {
+            self.to_page(&FromSession::Over);
+        }
+    }
+
+    /// An event as a page sees it: with text where the session has ids.
+    fn for_page(&self, event: &Event) -> Result<JsValue, BrowserError> {
+        let value = value::to_js(event)?;
+        let set = |key: &str, field: JsValue| {
+            js_sys::Reflect::set(&value, &JsValue::from_str(key), &field)
+                .map(drop)
+                .map_err(|thrown| BrowserError::thrown(&thrown))
+        };
+        match (event, &self.chat) {
+            (Event::Token { id, .. }, Some(chat)) => set("text", chat.add(*id).into())?,
+            (Event::Finished { .. }, Some(chat)) => {
+                let answer = chat.finish();
+                set("text", answer.text.into())?;
+                set("ids", value::to_js(&answer.ids)?)?;
+                set("promptIds", value::to_js(&answer.prompt_ids)?)?;
+            }
+            _ => {}
+        }
+        Ok(value)
+    }
+
+    fn to_engine(&self, message: &ToEngine) {
+        if let Err(error) = ports::send(&self.engine, message) {
+            threads::report(&error.to_string());
+        }
+    }
+
+    fn to_page(&self, message: &FromSession) {
+        if let Err(error) = ports::send(&threads::scope(), message) {
+            threads::report(&error.to_string());
+        }
+    }
+}
+
+/// The loop ends with its worker only.
+fn tell(to_loop: &ToLoop, happening: Happening) {
+    drop(to_loop.unbounded_send(happening));
+}
+
+fn parsed(bytes: &[u8]) -> Result<gguf::Header, Fault> {
+    let corrupt = || model::ModelError::Corrupt {
+        detail: "its header ends too early".to_owned(),
+    };
+    match gguf::parse(bytes, None) {
+        Ok(gguf::Progress::Done(header)) => Ok(*header),
+        Ok(gguf::Progress::NeedMore { .. }) => Err(of_model(&corrupt())),
+        Err(error) => Err(of_model(&error)),
+    }
+}

@@ -1,0 +1,60 @@
+//! Profiles of this phone's executors; the GPU proves itself against the CPU first.
+
+use engine::{
+    CpuExecutor,
+    gpu::{GpuDevice, GpuExecutor},
+    profile, self_test,
+};
+use model::{EngineKind, Graph, NumericClass};
+use plan::EngineProfile;
+use session::Fault;
+
+use crate::{clock::now_ms, error::of_engine};
+
+/// The CPU's.
+pub async fn cpu(graph: &Graph, class: NumericClass) -> Result<EngineProfile, Fault> {
+    let numbers =
+        profile::measure(graph, class, async |setup| CpuExecutor::new(setup), now_ms).await;
+    Ok(named(
+        EngineKind::Cpu,
+        "wasm simd128".to_owned(),
+        numbers.map_err(|error| of_engine(&error))?,
+    ))
+}
+
+/// The GPU's.
+pub async fn gpu(
+    graph: &Graph,
+    class: NumericClass,
+    device: &GpuDevice,
+) -> Result<EngineProfile, Fault> {
+    let of = async {
+        self_test::run(graph, class, async |setup| GpuExecutor::new(device, setup)).await?;
+        profile::measure(
+            graph,
+            class,
+            async |setup| GpuExecutor::new(device, setup),
+            now_ms,
+        )
+        .await
+    };
+    Ok(named(
+        EngineKind::Gpu,
+        device.adapter_name(),
+        of.await.map_err(|error| of_engine(&error))?,
+    ))
+}
+
+fn named(
+    engine: EngineKind,
+    variant: String,
+    numbers: profile::EngineProfileNumbers,
+) -> EngineProfile {
+    EngineProfile {
+        engine,
+        variant,
+        decode_ms_per_unit: numbers.decode_ms_per_unit,
+        chunk_ms_per_unit: numbers.chunk_ms_per_unit,
+        ms_per_call: numbers.ms_per_call,
+    }
+}

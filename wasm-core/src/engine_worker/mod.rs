@@ -1,0 +1,275 @@
+//! The thread that holds weights and computes: one job after the other, so nothing here ever stops a heartbeat.
+
+mod assembler;
+mod chunks;
+mod download;
+mod executor;
+mod loading;
+mod measuring;
+mod model_file;
+mod store;
+
+use engine::{
+    CpuExecutor, Executor, Input, Phase, Setup, Step, Want,
+    gpu::{GpuDevice, GpuExecutor},
+};
+use futures::{StreamExt, channel::mpsc};
+use model::{EngineKind, NumericClass, UnitRange, segment};
+use session::{
+    Computed, Fault, Job, JobId, ModelReference,
+    seam::{JobInput, WantColumns},
+};
+use wasm_bindgen::JsCast;
+use web_sys::MessagePort;
+
+use crate::{
+    clock::now_ms,
+    error::{BrowserError, of_engine},
+    messages::{FromEngine, Offer, ToEngine, ToEngineWorker},
+    ports, threads,
+};
+use chunks::Chunks;
+use executor::AnyExecutor;
+use model_file::ModelFile;
+
+/// Starts the thread: the page's one message brings the port to the session worker.
+pub fn run() {
+    wasm_bindgen_futures::spawn_local(async {
+        let (mut from_page, _listening) = threads::inbox::<ToEngineWorker>();
+        let Some(parcel) = from_page.next().await else {
+            return;
+        };
+        let ToEngineWorker { offer } = parcel.message;
+        let Some(port) = parcel
+            .values
+            .into_iter()
+            .next()
+            .and_then(|value| value.dyn_into::<MessagePort>().ok())
+        else {
+            return;
+        };
+        let (to_loop, mut messages) = mpsc::unbounded();
+        let _port_listening = threads::listen(&port, move |parcel| {
+            drop(to_loop.unbounded_send(parcel.message))
+        });
+        let mut worker = EngineWorker::new(port, offer).await;
+        while let Some(message) = messages.next().await {
+            worker.handle(message).await;
+        }
+    });
+}
+
+struct EngineWorker {
+    port: MessagePort,
+    offer: Offer,
+    chunks: Chunks,
+    model: Option<ModelFile>,
+    gpu: Option<GpuDevice>,
+    executor: Option<AnyExecutor>,
+}
+
+impl EngineWorker {
+    async fn new(port: MessagePort, offer: Offer) -> Self {
+        let chunks = Chunks::open().await;
+        Self {
+            port,
+            offer,
+            chunks,
+            model: None,
+            gpu: None,
+            executor: None,
+        }
+    }
+
+    async fn handle(&mut self, message: ToEngine) {
+        match message {
+            ToEngine::Open(reference) => {
+                let opened = self.open(&reference).await;
+                self.post(&FromEngine::Opened(opened));
+            }
+            ToEngine::Job { job, work } => {
+                let result = self.work(job, work).await.unwrap_or_else(Computed::Failed);
+                self.post(&FromEngine::Computed { job, result });
+            }
+        }
+        if let Some(notice) = self.chunks.take_notice() {
+            self.post(&FromEngine::Notice(notice.into()));
+        }
+    }
+
+    async fn open(&mut self, reference: &ModelReference) -> Result<Vec<u8>, Fault> {
+        let file =
+            ModelFile::open(reference, self.offer.client.as_deref(), &mut self.chunks).await?;
+        let header = file.header.clone();
+        self.model = Some(file);
+        Ok(header)
+    }
+
+    async fn work(&mut self, job: JobId, work: Job) -> Result<Computed, Fault> {
+        match work {
+            Job::Measure { model, class, only } => {
+                if self.model.as_ref().is_none_or(|open| open.id != model.id) {
+                    self.open(&model).await?;
+                }
+                self.measure(class, only).await
+            }
+            Job::Load {
+                stages,
+                engine,
+                class,
+            } => self.load(job, stages, engine, class).await,
+            Job::Run {
+                units,
+                position,
+                columns,
+                prefill,
+                want,
+                input,
+            } => {
+                let step = Step {
+                    stage: units,
+                    position,
+                    columns,
+                    phase: if prefill {
+                        Phase::Prefill
+                    } else {
+                        Phase::Decode
+                    },
+                    want: match want {
+                        WantColumns::Every => Want::EveryColumn,
+                        WantColumns::Last => Want::LastColumn,
+                        WantColumns::Nothing => Want::Nothing,
+                    },
+                };
+                self.run(&step, &input).await
+            }
+        }
+    }
+
+    async fn measure(
+        &mut self,
+        class: NumericClass,
+        only: Option<EngineKind>,
+    ) -> Result<Computed, Fault> {
+        let graph = std::sync::Arc::clone(&self.model()?.graph);
+        let mut engines = Vec::new();
+        let mut failure = None;
+        if only != Some(EngineKind::Cpu) {
+            let measured = match self.gpu().await {
+                Ok(device) => measuring::gpu(&graph, class, &device).await,
+                Err(fault) => Err(fault),
+            };
+            match measured {
+                Ok(profile) => engines.push(profile),
+                Err(fault) => failure = Some(fault),
+            }
+        }
+        if only != Some(EngineKind::Gpu) {
+            engines.push(measuring::cpu(&graph, class).await?);
+        }
+        match failure {
+            Some(fault) if engines.is_empty() => return Err(fault),
+            Some(fault) => self.post(&FromEngine::Notice(fault)),
+            None => {}
+        }
+        Ok(Computed::Measured { engines })
+    }
+
+    async fn load(
+        &mut self,
+        job: JobId,
+        stages: Vec<UnitRange>,
+        engine: EngineKind,
+        class: NumericClass,
+    ) -> Result<Computed, Fault> {
+        // The old segment's memory is free before the new one's is taken.
+        self.executor = None;
+        let graph = std::sync::Arc::clone(&self.model()?.graph);
+        let needed_bytes = segment::weight_bytes(&graph, &stages)
+            + segment::kv_bytes(&graph, &stages, class.context_columns)
+            + segment::scratch_bytes(&graph, class.chunk_columns);
+        if needed_bytes > self.offer.budget_bytes {
+            return Err(BrowserError::OverBudget {
+                needed_bytes,
+                budget_bytes: self.offer.budget_bytes,
+            }
+            .into());
+        }
+        let setup = Setup {
+            graph,
+            stages: stages.clone(),
+            class,
+        };
+        let mut executor = match engine {
+            EngineKind::Cpu => {
+                AnyExecutor::Cpu(CpuExecutor::new(setup).map_err(|error| of_engine(&error))?)
+            }
+            EngineKind::Gpu => AnyExecutor::Gpu(
+                GpuExecutor::new(&self.gpu().await?, setup).map_err(|error| of_engine(&error))?,
+            ),
+        };
+        let port = self.port.clone();
+        let tell = move |result| post(&port, &FromEngine::Computed { job, result });
+        let file = self.model.as_ref().ok_or_else(no_model)?;
+        loading::load(file, &stages, &mut self.chunks, &mut executor, &tell).await?;
+        let resident_bytes = executor.resident_bytes();
+        self.executor = Some(executor);
+        Ok(Computed::Loaded { resident_bytes })
+    }
+
+    async fn run(&mut self, step: &Step, input: &JobInput) -> Result<Computed, Fault> {
+        let nothing_loaded = || BrowserError::Misuse {
+            detail: "a forward call came before its segment was loaded".to_owned(),
+        };
+        let executor = self.executor.as_mut().ok_or_else(nothing_loaded)?;
+        let input = match input {
+            JobInput::Tokens(tokens) => Input::Tokens(tokens),
+            JobInput::Hidden(hidden) => Input::Hidden(hidden),
+        };
+        let started_ms = now_ms();
+        let mut values = Vec::new();
+        executor
+            .run(step, input, &mut values)
+            .await
+            .map_err(|error| of_engine(&error))?;
+        Ok(Computed::Ran {
+            values,
+            compute_ms: now_ms() - started_ms,
+        })
+    }
+
+    /// The GPU, asked for once; again after it was lost.
+    async fn gpu(&mut self) -> Result<GpuDevice, Fault> {
+        if let Some(device) = self.gpu.as_ref().filter(|device| !device.is_lost()) {
+            return Ok(device.clone());
+        }
+        let device = GpuDevice::request("lingualinked").await.map_err(|error| {
+            Fault::from(BrowserError::NoWebGpu {
+                detail: error.to_string(),
+            })
+        })?;
+        self.gpu = Some(device.clone());
+        Ok(device)
+    }
+
+    fn model(&self) -> Result<&ModelFile, Fault> {
+        self.model.as_ref().ok_or_else(no_model)
+    }
+
+    fn post(&self, message: &FromEngine) {
+        post(&self.port, message);
+    }
+}
+
+fn no_model() -> Fault {
+    BrowserError::Misuse {
+        detail: "a job came before the model was opened".to_owned(),
+    }
+    .into()
+}
+
+fn post(port: &MessagePort, message: &FromEngine) {
+    if let Err(error) = ports::send(port, message) {
+        threads::report(&error.to_string());
+    }
+}

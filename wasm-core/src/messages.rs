@@ -1,0 +1,208 @@
+//! What our threads say to each other.
+
+use model::WireDtype;
+use plan::MemberId;
+use serde::{Deserialize, Serialize};
+use session::{Computed, Fault, Job, JobId, ModelReference};
+
+/// Which executors a page allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EngineChoice {
+    /// Whatever is faster.
+    #[default]
+    Auto,
+    /// WebGPU only.
+    Gpu,
+    /// CPU only.
+    Cpu,
+}
+
+impl From<EngineChoice> for session::EngineChoice {
+    fn from(choice: EngineChoice) -> Self {
+        match choice {
+            EngineChoice::Auto => Self::Auto,
+            EngineChoice::Gpu => Self::Gpu,
+            EngineChoice::Cpu => Self::Cpu,
+        }
+    }
+}
+
+/// What a page offers to a room.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Offer {
+    /// Name shown to the others.
+    pub name: String,
+    /// Executors it allows.
+    pub engine: EngineChoice,
+    /// Weights, KV and scratch it may hold.
+    pub budget_bytes: u64,
+    /// Name under which the server counts its downloads.
+    pub client: Option<String>,
+}
+
+/// A request for text.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Question {
+    /// Raw text, or turns for the chat template.
+    pub prompt: Prompt,
+    /// Stop after so many tokens.
+    pub max_tokens: u32,
+    /// Sampler.
+    pub sampling: text::Sampling,
+    /// Of the sampler.
+    pub seed: u64,
+}
+
+/// What to continue.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Prompt {
+    /// As it is.
+    Text(String),
+    /// Through the model's chat template.
+    Messages(Vec<text::Message>),
+}
+
+/// Page to session worker. A port to the engine worker comes with `Host` and `Guest`.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum ToSession {
+    /// Start a room's session.
+    Host {
+        /// What this page offers.
+        offer: Offer,
+        /// Which model.
+        model: ModelReference,
+        /// Static KV columns.
+        context_columns: u32,
+        /// Residual stream between phones.
+        wire: WireDtype,
+    },
+    /// Prepare to join.
+    Guest {
+        /// What this page offers.
+        offer: Offer,
+    },
+    /// The host took this page in.
+    Admitted {
+        /// Its number.
+        me: MemberId,
+    },
+    /// Host: a guest asks for a number.
+    Admit {
+        /// Where the answer goes.
+        seat: String,
+    },
+    /// Both channels to a member come with it: control, activation.
+    Channels {
+        /// Whose.
+        member: MemberId,
+    },
+    /// The connection to a member failed.
+    ConnectionFailed {
+        /// Whose.
+        member: MemberId,
+    },
+    /// For another member's page, through the session.
+    Signal {
+        /// Whose.
+        to: MemberId,
+        /// Opaque to the session.
+        payload: String,
+    },
+    /// Host: plan and load.
+    Begin,
+    /// Host: answer.
+    Generate(Question),
+    /// Host: end the answer.
+    Stop,
+    /// Leave the room.
+    Leave,
+}
+
+/// Session worker to page.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum FromSession {
+    /// An event for the embedding page comes with it.
+    Event,
+    /// Host: the model is known, guests may come.
+    Hosting,
+    /// Host or guest: no session will start.
+    Failed(Fault),
+    /// Host: a guest's number.
+    Number {
+        /// Whose.
+        seat: String,
+        /// Its number.
+        member: MemberId,
+    },
+    /// Host: no room for a guest.
+    Refused {
+        /// Whose.
+        seat: String,
+        /// Why.
+        fault: Fault,
+    },
+    /// Both channels to a member opened.
+    Connected {
+        /// Whose.
+        member: MemberId,
+    },
+    /// Open a connection.
+    Connect {
+        /// To whom.
+        member: MemberId,
+        /// This page makes the offer.
+        offer: bool,
+    },
+    /// From another member's page.
+    Signal {
+        /// Whose.
+        from: MemberId,
+        /// As it was given there.
+        payload: String,
+    },
+    /// Close a connection.
+    Disconnect {
+        /// To whom.
+        member: MemberId,
+    },
+    /// The session is over; this page may end its threads.
+    Over,
+}
+
+/// Page to engine worker, once; the port to the session worker comes with it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ToEngineWorker {
+    /// What this page offers.
+    pub offer: Offer,
+}
+
+/// Session worker to engine worker.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum ToEngine {
+    /// Fetch manifest and header; jobs that follow are about this model.
+    Open(ModelReference),
+    /// In order.
+    Job {
+        /// For the answer.
+        job: JobId,
+        /// The work.
+        work: Job,
+    },
+}
+
+/// Engine worker to session worker.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum FromEngine {
+    /// Answer to `Open`: the header, verified, as it is in the file.
+    Opened(Result<Vec<u8>, Fault>),
+    /// Answer to `Job`, or its progress.
+    Computed {
+        /// Which.
+        job: JobId,
+        /// Its result.
+        result: Computed,
+    },
+    /// Something a person should know that stops nothing.
+    Notice(Fault),
+}

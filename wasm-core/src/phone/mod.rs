@@ -1,0 +1,94 @@
+//! The API of a page: one phone in one room.
+
+mod contact;
+mod options;
+mod page;
+
+use std::rc::Rc;
+
+use session::{Fault, ModelReference};
+use wasm_bindgen::prelude::*;
+use wasm_streams::ReadableStream;
+
+use crate::{
+    error::{self, BrowserError},
+    messages::ToSession,
+    value,
+};
+use options::{PhoneOptions, Request};
+use page::Page;
+
+/// This page as a phone of a room: hosts one, or joins one.
+#[wasm_bindgen]
+pub struct Phone {
+    page: Rc<Page>,
+}
+
+#[wasm_bindgen]
+impl Phone {
+    /// `{name, engine?, budgetBytes?, client?, workerUrl?, contextColumns?, wire?}`
+    #[wasm_bindgen(constructor)]
+    pub fn new(options: JsValue) -> Result<Phone, JsValue> {
+        let options: PhoneOptions = value::from_js(options).map_err(rejection)?;
+        Ok(Self {
+            page: Page::new(options),
+        })
+    }
+
+    /// A `ReadableStream` of events; once, before `host` or `join`.
+    pub fn events(&self) -> Result<wasm_streams::readable::sys::ReadableStream, JsValue> {
+        let events = self.page.take_events().map_err(rejection)?;
+        Ok(ReadableStream::from_stream(futures::StreamExt::map(events, Ok)).into_raw())
+    }
+
+    /// Starts a room with a model `{id, file, manifest}`; resolves with `{room}` when guests may come.
+    pub async fn host(&self, model: JsValue) -> Result<JsValue, JsValue> {
+        let model: ModelReference = value::from_js(model).map_err(rejection)?;
+        let room = contact::host(&self.page, model)
+            .await
+            .map_err(|fault| self.refuse(&fault))?;
+        let answer = js_sys::Object::new();
+        js_sys::Reflect::set(&answer, &"room".into(), &room.into())?;
+        Ok(answer.into())
+    }
+
+    /// Joins a room; resolves when the host is connected.
+    pub async fn join(&self, room: String) -> Result<(), JsValue> {
+        contact::join(&self.page, &room)
+            .await
+            .map_err(|fault| self.refuse(&fault))
+    }
+
+    /// Host: plan with the phones present, and load.
+    pub fn begin(&self) -> Result<(), JsValue> {
+        self.page.to_session(&ToSession::Begin).map_err(rejection)
+    }
+
+    /// Host: `{prompt? | messages?, maxTokens, temperature?, topK?, topP?, minP?, repeatPenalty?, seed?}`. The answer comes as events.
+    pub fn generate(&self, request: JsValue) -> Result<(), JsValue> {
+        let request: Request = value::from_js(request).map_err(rejection)?;
+        self.page
+            .to_session(&ToSession::Generate(request.question().map_err(rejection)?))
+            .map_err(rejection)
+    }
+
+    /// Host: end the answer at the next token.
+    pub fn stop(&self) -> Result<(), JsValue> {
+        self.page.to_session(&ToSession::Stop).map_err(rejection)
+    }
+
+    /// Leave the room.
+    pub fn leave(&self) -> Result<(), JsValue> {
+        self.page.to_session(&ToSession::Leave).map_err(rejection)
+    }
+
+    /// Ends what was begun, so that the page may try again.
+    fn refuse(&self, fault: &Fault) -> JsValue {
+        self.page.close();
+        error::to_js(fault)
+    }
+}
+
+fn rejection(error: BrowserError) -> JsValue {
+    error::to_js(&error.into())
+}

@@ -1,0 +1,117 @@
+//! What an embedding page gives: constructor options, a model, a request for text.
+
+use model::WireDtype;
+use serde::Deserialize;
+
+use crate::{
+    capability::DEFAULT_BUDGET_BYTES,
+    error::BrowserError,
+    messages::{EngineChoice, Offer, Prompt, Question},
+};
+
+/// Static KV columns unless the page says otherwise.
+const DEFAULT_CONTEXT_COLUMNS: u32 = 1024;
+/// Tokens of an answer unless the page says otherwise.
+const DEFAULT_MAX_TOKENS: u32 = 256;
+/// Longest name others are shown.
+const MAX_NAME_CHARS: usize = 40;
+
+/// Options of `new Phone(...)`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PhoneOptions {
+    name: String,
+    #[serde(default)]
+    engine: EngineChoice,
+    budget_bytes: Option<u64>,
+    client: Option<String>,
+    /// Address of the worker script; beside the module's script unless given.
+    pub worker_url: Option<String>,
+    context_columns: Option<u32>,
+    #[serde(default)]
+    wire: Wire,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Wire {
+    F32,
+    #[default]
+    F16,
+}
+
+impl PhoneOptions {
+    /// What this page offers to a room.
+    pub fn offer(&self) -> Offer {
+        Offer {
+            name: self.name.trim().chars().take(MAX_NAME_CHARS).collect(),
+            engine: self.engine,
+            budget_bytes: self.budget_bytes.unwrap_or(DEFAULT_BUDGET_BYTES),
+            client: self.client.clone(),
+        }
+    }
+
+    /// Residual stream between phones.
+    pub const fn wire(&self) -> WireDtype {
+        match self.wire {
+            Wire::F32 => WireDtype::F32,
+            Wire::F16 => WireDtype::F16Scaled,
+        }
+    }
+
+    /// Static KV columns.
+    pub fn context_columns(&self) -> u32 {
+        self.context_columns.unwrap_or(DEFAULT_CONTEXT_COLUMNS)
+    }
+}
+
+/// Argument of `generate`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request {
+    prompt: Option<String>,
+    messages: Option<Vec<text::Message>>,
+    max_tokens: Option<u32>,
+    temperature: Option<f32>,
+    top_k: Option<u32>,
+    top_p: Option<f32>,
+    min_p: Option<f32>,
+    repeat_penalty: Option<f32>,
+    seed: Option<u64>,
+}
+
+impl Request {
+    /// The question in it.
+    ///
+    /// # Errors
+    /// Neither or both of prompt and messages.
+    pub fn question(self) -> Result<Question, BrowserError> {
+        let prompt = match (self.prompt, self.messages) {
+            (Some(text), None) => Prompt::Text(text),
+            (None, Some(messages)) => Prompt::Messages(messages),
+            _ => {
+                return Err(BrowserError::Options {
+                    detail: "generate takes either a prompt or messages".to_owned(),
+                });
+            }
+        };
+        let default = text::Sampling::default();
+        let sampling = text::Sampling {
+            temperature: self.temperature.unwrap_or(default.temperature),
+            top_k: self.top_k.unwrap_or(default.top_k),
+            top_p: self.top_p.unwrap_or(default.top_p),
+            min_p: self.min_p.unwrap_or(default.min_p),
+            repeat_penalty: self.repeat_penalty.unwrap_or(default.repeat_penalty),
+            ..default
+        };
+        let seed = self
+            .seed
+            .unwrap_or_else(|| (js_sys::Math::random() * f64::from(u32::MAX)) as u64);
+        Ok(Question {
+            prompt,
+            max_tokens: self.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS),
+            sampling,
+            seed,
+        })
+    }
+}

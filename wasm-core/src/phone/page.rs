@@ -1,0 +1,449 @@
+//! The main thread's state: two workers, the peer connections, the way to the embedding page.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::{Rc, Weak},
+};
+
+use futures::channel::{mpsc, oneshot};
+use plan::MemberId;
+use session::{Event, Fault};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::MessageChannel;
+
+use super::options::PhoneOptions;
+use crate::{
+    channel::{
+        bridge::Bridge,
+        connection::{Channels, Connection},
+    },
+    clock::sleep,
+    error::BrowserError,
+    messages::{FromSession, ToEngineWorker, ToSession},
+    ports::Parcel,
+    signaling::{FirstContact, Seat, send},
+    threads::{FromWorker, Role, Thread, worker_url},
+    value,
+};
+
+/// The last words of a session get so long to leave this page.
+const LAST_WORDS_MS: f64 = 300.0;
+
+/// Everything of this page that lives on the main thread.
+pub struct Page {
+    /// What the embedding page asked for.
+    pub options: PhoneOptions,
+    to_embedder: mpsc::UnboundedSender<JsValue>,
+    events: Cell<Option<mpsc::UnboundedReceiver<JsValue>>>,
+    threads: RefCell<Option<Threads>>,
+    connections: RefCell<BTreeMap<MemberId, Member>>,
+    /// Host: where guests knock.
+    pub(super) seat: RefCell<Option<Rc<Seat>>>,
+    /// Offers of guests that wait for a number, by seat.
+    pub(super) knocking: RefCell<BTreeMap<String, String>>,
+    waiting: RefCell<Vec<Waiting>>,
+    _on_hide: Option<OnHide>,
+}
+
+/// Closes the connections of a page that goes away, so that the others need not wait for a timeout.
+struct OnHide {
+    window: web_sys::Window,
+    callback: Closure<dyn FnMut()>,
+}
+
+impl OnHide {
+    fn new(page: Weak<Page>) -> Option<Self> {
+        let window = web_sys::window()?;
+        let callback = Closure::<dyn FnMut()>::new(move || {
+            if let Some(page) = page.upgrade() {
+                page.close();
+            }
+        });
+        let added =
+            window.add_event_listener_with_callback("pagehide", callback.as_ref().unchecked_ref());
+        added.ok().map(|()| Self { window, callback })
+    }
+}
+
+impl Drop for OnHide {
+    fn drop(&mut self) {
+        // A window that is gone calls nobody.
+        let _ = self.window.remove_event_listener_with_callback(
+            "pagehide",
+            self.callback.as_ref().unchecked_ref(),
+        );
+    }
+}
+
+/// A member this page is connected to.
+struct Member {
+    connection: Rc<Connection>,
+    _bridges: Vec<Bridge>,
+}
+
+struct Threads {
+    session: Thread,
+    _engine: Thread,
+}
+
+/// Somebody on the main thread who waits for a word of the session worker.
+struct Waiting {
+    awaited: Awaited,
+    done: oneshot::Sender<Result<(), Fault>>,
+}
+
+/// What can be waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaited {
+    /// The model is open and guests may come.
+    Hosting,
+    /// Both channels to a member are open.
+    Connected(MemberId),
+}
+
+thread_local! {
+    /// Where a panic of this thread is told: the streams of all phones of this page.
+    static STREAMS: RefCell<Vec<mpsc::UnboundedSender<JsValue>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Turns panics of the main thread into events, before the trap.
+fn report_panics(to_embedder: mpsc::UnboundedSender<JsValue>) {
+    STREAMS.with_borrow_mut(|streams| {
+        streams.retain(|stream| !stream.is_closed());
+        streams.push(to_embedder);
+    });
+    std::panic::set_hook(Box::new(|panic| {
+        let fault = BrowserError::Panic {
+            detail: panic.to_string(),
+        }
+        .into();
+        let Ok(event) = value::to_js(&Event::Failed { fault, fatal: true }) else {
+            return;
+        };
+        STREAMS.with_borrow(|streams| {
+            streams
+                .iter()
+                .for_each(|stream| drop(stream.unbounded_send(event.clone())))
+        });
+    }));
+}
+
+impl Page {
+    pub fn new(options: PhoneOptions) -> Rc<Self> {
+        let (to_embedder, events) = mpsc::unbounded();
+        report_panics(to_embedder.clone());
+        Rc::new_cyclic(|page| Self {
+            options,
+            to_embedder,
+            events: Cell::new(Some(events)),
+            threads: RefCell::default(),
+            connections: RefCell::default(),
+            seat: RefCell::default(),
+            knocking: RefCell::default(),
+            waiting: RefCell::default(),
+            _on_hide: OnHide::new(page.clone()),
+        })
+    }
+
+    pub fn take_events(&self) -> Result<mpsc::UnboundedReceiver<JsValue>, BrowserError> {
+        self.events.take().ok_or_else(|| BrowserError::Misuse {
+            detail: "events() was called twice".to_owned(),
+        })
+    }
+
+    /// Starts both workers, joined by a port; `first` tells the session worker what it is for.
+    pub fn start_threads(self: &Rc<Self>, first: &ToSession) -> Result<(), BrowserError> {
+        if self.threads.borrow().is_some() {
+            return Err(BrowserError::Misuse {
+                detail: "this phone is in a room already".to_owned(),
+            });
+        }
+        let script = worker_url(self.options.worker_url.as_deref())?;
+        let ports = MessageChannel::new().map_err(|thrown| BrowserError::thrown(&thrown))?;
+        let page = Rc::downgrade(self);
+        let session = Thread::start(
+            &script,
+            Role::Session,
+            move |from: FromWorker<FromSession>| {
+                if let Some(page) = page.upgrade() {
+                    page.on_session(from);
+                }
+            },
+        )?;
+        let page = Rc::downgrade(self);
+        // The engine worker speaks to the session worker; to the page only when it dies.
+        let engine = Thread::start(&script, Role::Engine, move |from: FromWorker<()>| {
+            if let (Some(page), FromWorker::Died(error)) = (page.upgrade(), from) {
+                page.fail(error.into());
+            }
+        })?;
+        engine.send_moving(
+            &ToEngineWorker {
+                offer: self.options.offer(),
+            },
+            &[ports.port1().into()],
+        )?;
+        session.send_moving(first, &[ports.port2().into()])?;
+        *self.threads.borrow_mut() = Some(Threads {
+            session,
+            _engine: engine,
+        });
+        Ok(())
+    }
+
+    /// Posts to the session worker.
+    pub fn to_session(&self, message: &ToSession) -> Result<(), BrowserError> {
+        self.with_session(|session| session.send(message))
+    }
+
+    fn with_session(
+        &self,
+        act: impl FnOnce(&Thread) -> Result<(), BrowserError>,
+    ) -> Result<(), BrowserError> {
+        let threads = self.threads.borrow();
+        let threads = threads.as_ref().ok_or_else(|| BrowserError::Misuse {
+            detail: "this phone is in no room".to_owned(),
+        })?;
+        act(&threads.session)
+    }
+
+    /// Waits for a word of the session worker.
+    pub async fn wait_for(&self, awaited: Awaited) -> Result<(), Fault> {
+        let (done, wait) = oneshot::channel();
+        self.waiting.borrow_mut().push(Waiting { awaited, done });
+        wait.await.unwrap_or_else(|_| {
+            Err(BrowserError::Misuse {
+                detail: "this phone left the room".to_owned(),
+            }
+            .into())
+        })
+    }
+
+    /// Opens a connection to a member; its channels move to the session worker at once.
+    pub fn connect(self: &Rc<Self>, member: MemberId) -> Result<Rc<Connection>, BrowserError> {
+        let page = Rc::downgrade(self);
+        let (
+            connection,
+            Channels {
+                control,
+                activation,
+            },
+        ) = Connection::new(move || {
+            if let Some(page) = page.upgrade() {
+                page.connection_failed(member);
+            }
+        })?;
+        let connection = Rc::new(connection);
+        let moved = self.hand_over(member, &[control.clone().into(), activation.clone().into()]);
+        let bridges = match moved {
+            Ok(()) => Vec::new(),
+            // This browser cannot move channels.
+            Err(_) => {
+                let (control_bridge, control) = Bridge::new(control)?;
+                let (activation_bridge, activation) = Bridge::new(activation)?;
+                self.hand_over(member, &[control.into(), activation.into()])?;
+                vec![control_bridge, activation_bridge]
+            }
+        };
+        self.connections.borrow_mut().insert(
+            member,
+            Member {
+                connection: Rc::clone(&connection),
+                _bridges: bridges,
+            },
+        );
+        Ok(connection)
+    }
+
+    fn hand_over(&self, member: MemberId, carriers: &[JsValue]) -> Result<(), BrowserError> {
+        self.with_session(|session| session.send_moving(&ToSession::Channels { member }, carriers))
+    }
+
+    /// Ends everything that belongs to the room.
+    pub fn close(&self) {
+        self.connections.borrow_mut().clear();
+        self.seat.borrow_mut().take();
+        self.knocking.borrow_mut().clear();
+        self.waiting.borrow_mut().clear();
+        self.threads.borrow_mut().take();
+    }
+
+    fn on_session(self: &Rc<Self>, from: FromWorker<FromSession>) {
+        let Parcel { message, values } = match from {
+            FromWorker::Message(parcel) => parcel,
+            FromWorker::Died(error) => return self.fail(error.into()),
+        };
+        match message {
+            FromSession::Event => values.into_iter().for_each(|event| self.tell(event)),
+            FromSession::Hosting => self.wake(Awaited::Hosting),
+            FromSession::Connected { member } => self.wake(Awaited::Connected(member)),
+            FromSession::Failed(fault) => self.wake_all(&fault),
+            FromSession::Number { seat, member } => self.let_in(seat, member),
+            FromSession::Refused { seat, fault } => {
+                self.knocking.borrow_mut().remove(&seat);
+                self.answer_guest(seat, FirstContact::Refused { fault });
+            }
+            FromSession::Connect { member, offer } => self.reach(member, offer),
+            FromSession::Signal { from, payload } => self.on_signal(from, payload),
+            FromSession::Disconnect { member } => {
+                drop(self.connections.borrow_mut().remove(&member))
+            }
+            FromSession::Over => {
+                let page = Rc::clone(self);
+                spawn_local(async move {
+                    sleep(LAST_WORDS_MS).await;
+                    page.close();
+                });
+            }
+        }
+    }
+
+    /// Host: answers a guest's offer under its new number.
+    fn let_in(self: &Rc<Self>, seat: String, member: MemberId) {
+        let Some(offer) = self.knocking.borrow_mut().remove(&seat) else {
+            return;
+        };
+        let page = Rc::clone(self);
+        self.attempt(member, async move {
+            let sdp = page.connect(member)?.answer(&offer).await?;
+            page.answer_guest(
+                seat.clone(),
+                FirstContact::Answer {
+                    sdp,
+                    member: member.0,
+                    you: seat,
+                },
+            );
+            Ok(())
+        });
+    }
+
+    fn answer_guest(self: &Rc<Self>, to: String, message: FirstContact) {
+        let Some(seat) = self.seat.borrow().clone() else {
+            return;
+        };
+        let page = Rc::clone(self);
+        spawn_local(async move {
+            if let Err(fault) = send(&seat, &to, &message).await {
+                page.notice(fault);
+            }
+        });
+    }
+
+    /// Opens a connection inside the room; the other side makes the offer unless `offer`.
+    fn reach(self: &Rc<Self>, member: MemberId, offer: bool) {
+        if !offer {
+            return;
+        }
+        let page = Rc::clone(self);
+        self.attempt(member, async move {
+            let sdp = page.connect(member)?.offer().await?;
+            page.signal(member, &RoomSignal::Offer { sdp })
+        });
+    }
+
+    fn on_signal(self: &Rc<Self>, from: MemberId, payload: String) {
+        let page = Rc::clone(self);
+        self.attempt(from, async move {
+            let signal: RoomSignal =
+                serde_json::from_str(&payload).map_err(|error| BrowserError::Connection {
+                    detail: error.to_string(),
+                })?;
+            match signal {
+                RoomSignal::Offer { sdp } => {
+                    let sdp = page.connect(from)?.answer(&sdp).await?;
+                    page.signal(from, &RoomSignal::Answer { sdp })
+                }
+                RoomSignal::Answer { sdp } => {
+                    let connection = page
+                        .connections
+                        .borrow()
+                        .get(&from)
+                        .map(|member| Rc::clone(&member.connection));
+                    match connection {
+                        Some(connection) => connection.accept(&sdp).await,
+                        None => Ok(()),
+                    }
+                }
+            }
+        });
+    }
+
+    fn signal(&self, to: MemberId, signal: &RoomSignal) -> Result<(), BrowserError> {
+        let payload = serde_json::to_string(signal).map_err(|error| BrowserError::Connection {
+            detail: error.to_string(),
+        })?;
+        self.to_session(&ToSession::Signal { to, payload })
+    }
+
+    /// Runs one negotiation; where it fails, the session hears that the connection did.
+    fn attempt(
+        self: &Rc<Self>,
+        member: MemberId,
+        negotiation: impl Future<Output = Result<(), BrowserError>> + 'static,
+    ) {
+        let page = Rc::clone(self);
+        spawn_local(async move {
+            if let Err(error) = negotiation.await {
+                page.notice(error.into());
+                page.connection_failed(member);
+            }
+        });
+    }
+
+    fn connection_failed(&self, member: MemberId) {
+        // Without a session there is nobody to tell.
+        let _ = self.to_session(&ToSession::ConnectionFailed { member });
+    }
+
+    fn wake(&self, awaited: Awaited) {
+        for waiting in self
+            .waiting
+            .borrow_mut()
+            .extract_if(.., |waiting| waiting.awaited == awaited)
+        {
+            let _ = waiting.done.send(Ok(()));
+        }
+    }
+
+    fn wake_all(&self, fault: &Fault) {
+        for waiting in self.waiting.borrow_mut().drain(..) {
+            let _ = waiting.done.send(Err(fault.clone()));
+        }
+    }
+
+    /// The session is over for this page.
+    fn fail(&self, fault: Fault) {
+        self.wake_all(&fault);
+        self.event(Event::Failed { fault, fatal: true });
+        self.close();
+    }
+
+    pub(super) fn notice(&self, fault: Fault) {
+        self.event(Event::Failed {
+            fault,
+            fatal: false,
+        });
+    }
+
+    fn event(&self, event: Event) {
+        if let Ok(value) = value::to_js(&event) {
+            self.tell(value);
+        }
+    }
+
+    fn tell(&self, event: JsValue) {
+        // The embedder may have cancelled the stream.
+        let _ = self.to_embedder.unbounded_send(event);
+    }
+}
+
+/// Negotiation between members, over the host's channels.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum RoomSignal {
+    Offer { sdp: String },
+    Answer { sdp: String },
+}

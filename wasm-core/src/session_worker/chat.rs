@@ -1,0 +1,150 @@
+//! Text around a session of ids: prompts in, answers out. Only the host's page has it.
+
+use std::{cell::RefCell, rc::Rc};
+
+use model::gguf;
+use session::{Command, Fault};
+use text::{ChatTemplate, DecodeStream, Sampler, TextError, Tokenizer, Vocabulary};
+
+use crate::{
+    error::of_text,
+    messages::{Prompt, Question},
+};
+
+/// Tokenizer and chat template of the room's model.
+pub struct Chat {
+    tokenizer: Tokenizer,
+    /// A model without one still continues raw text.
+    template: Result<ChatTemplate, TextError>,
+    /// The answer being written.
+    answer: Rc<RefCell<Option<Answer>>>,
+}
+
+/// An answer so far.
+pub struct Answer {
+    prompt_ids: Vec<u32>,
+    ids: Vec<u32>,
+    text: String,
+    stream: DecodeStream,
+}
+
+/// An answer that ended.
+#[derive(Default)]
+pub struct Finished {
+    /// Of the prompt.
+    pub prompt_ids: Vec<u32>,
+    /// Generated.
+    pub ids: Vec<u32>,
+    /// Decoded.
+    pub text: String,
+}
+
+impl Chat {
+    /// Reads the vocabulary of a model file.
+    ///
+    /// # Errors
+    /// A tokenizer that is not supported.
+    pub fn new(header: &gguf::Header) -> Result<Self, Fault> {
+        let vocabulary = vocabulary(header);
+        let tokenizer = Tokenizer::new(&vocabulary).map_err(|error| of_text(&error))?;
+        Ok(Self {
+            tokenizer,
+            template: ChatTemplate::new(&vocabulary),
+            answer: Rc::default(),
+        })
+    }
+
+    /// A question in ids, with the sampler that draws its answer.
+    ///
+    /// # Errors
+    /// Templates that refuse the messages, sampling options out of range.
+    pub fn ask(&self, question: Question) -> Result<Command, Fault> {
+        let prompt_ids = self
+            .prompt_ids(&question.prompt)
+            .map_err(|error| of_text(&error))?;
+        let mut sampler =
+            Sampler::new(question.sampling, question.seed).map_err(|error| of_text(&error))?;
+        let answer = Answer {
+            prompt_ids: prompt_ids.clone(),
+            ids: Vec::new(),
+            text: String::new(),
+            stream: self.tokenizer.decode_stream(),
+        };
+        // The session may refuse the question: it becomes the current one with its first token.
+        let mut mine = Some(answer);
+        let current = Rc::clone(&self.answer);
+        Ok(Command::Generate {
+            prompt_ids,
+            max_tokens: question.max_tokens,
+            stop_ids: self.tokenizer.stop_ids().to_vec(),
+            next_token: Box::new(move |logits, history| {
+                if let Some(answer) = mine.take() {
+                    *current.borrow_mut() = Some(answer);
+                }
+                sampler.next(logits, history)
+            }),
+        })
+    }
+
+    /// Text that a token adds; may be empty while a character is incomplete.
+    pub fn add(&self, id: u32) -> String {
+        let mut answer = self.answer.borrow_mut();
+        let Some(answer) = answer.as_mut() else {
+            return String::new();
+        };
+        answer.ids.push(id);
+        let piece = answer.stream.push(id);
+        answer.text.push_str(&piece);
+        piece
+    }
+
+    /// Ends the current answer; one that ended before its first token is empty.
+    pub fn finish(&self) -> Finished {
+        let Some(mut answer) = self.answer.borrow_mut().take() else {
+            return Finished::default();
+        };
+        answer.text.push_str(&answer.stream.finish());
+        Finished {
+            prompt_ids: answer.prompt_ids,
+            ids: answer.ids,
+            text: answer.text,
+        }
+    }
+
+    fn prompt_ids(&self, prompt: &Prompt) -> Result<Vec<u32>, TextError> {
+        match prompt {
+            Prompt::Text(text) => self.tokenizer.encode(text, false, true),
+            Prompt::Messages(messages) => {
+                let template = self.template.as_ref().map_err(Clone::clone)?;
+                self.tokenizer
+                    .encode(&template.render(messages, true)?, true, true)
+            }
+        }
+    }
+}
+
+fn vocabulary(header: &gguf::Header) -> Vocabulary {
+    let metadata = &header.metadata;
+    let text = |key| metadata.str(key).map(str::to_owned);
+    let texts = |key| {
+        metadata
+            .str_array(key)
+            .map(<[String]>::to_vec)
+            .unwrap_or_default()
+    };
+    Vocabulary {
+        model: text("tokenizer.ggml.model").unwrap_or_default(),
+        pre: text("tokenizer.ggml.pre").unwrap_or_default(),
+        tokens: texts("tokenizer.ggml.tokens"),
+        merges: texts("tokenizer.ggml.merges"),
+        token_types: metadata
+            .i32_array("tokenizer.ggml.token_type")
+            .map(<[i32]>::to_vec)
+            .unwrap_or_default(),
+        bos: metadata.u32("tokenizer.ggml.bos_token_id"),
+        eos: metadata.u32("tokenizer.ggml.eos_token_id"),
+        unk: metadata.u32("tokenizer.ggml.unknown_token_id"),
+        add_bos: metadata.bool("tokenizer.ggml.add_bos_token"),
+        chat_template: text("tokenizer.chat_template"),
+    }
+}

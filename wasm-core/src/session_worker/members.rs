@@ -1,0 +1,91 @@
+//! The data channels of all members.
+
+use std::collections::BTreeMap;
+
+use plan::MemberId;
+use session::Channel;
+use wasm_bindgen::JsValue;
+
+use crate::channel::link::{Link, LinkDown, LinkEvent};
+
+/// What a member's channels told.
+pub struct FromLink {
+    /// Whose.
+    pub member: MemberId,
+    /// Which of the two.
+    pub channel: Channel,
+    /// What.
+    pub event: LinkEvent,
+}
+
+/// Both channels of each member.
+#[derive(Default)]
+pub struct Members {
+    links: BTreeMap<MemberId, Pair>,
+}
+
+struct Pair {
+    control: Link,
+    activation: Link,
+    control_open: bool,
+    activation_open: bool,
+}
+
+impl Members {
+    /// Takes over a member's channels, control first; earlier ones are closed. `None` if these are no channels.
+    pub fn insert(
+        &mut self,
+        member: MemberId,
+        carriers: Vec<JsValue>,
+        tell: impl Fn(FromLink) + Clone + 'static,
+    ) -> Option<()> {
+        let mut carriers = carriers.into_iter();
+        let mut link = |channel| {
+            let tell = tell.clone();
+            Link::new(carriers.next()?, move |event| {
+                tell(FromLink {
+                    member,
+                    channel,
+                    event,
+                })
+            })
+        };
+        let pair = Pair {
+            control: link(Channel::Control)?,
+            activation: link(Channel::Activation)?,
+            control_open: false,
+            activation_open: false,
+        };
+        self.links.insert(member, pair);
+        Some(())
+    }
+
+    /// Notes that a channel opened; true when it was the second of the two.
+    pub fn opened(&mut self, member: MemberId, channel: Channel) -> bool {
+        let Some(pair) = self.links.get_mut(&member) else {
+            return false;
+        };
+        match channel {
+            Channel::Control => pair.control_open = true,
+            Channel::Activation => pair.activation_open = true,
+        }
+        pair.control_open && pair.activation_open
+    }
+
+    /// Sends to a member.
+    ///
+    /// # Errors
+    /// No such member, or its channel takes nothing any more.
+    pub fn send(&self, member: MemberId, channel: Channel, bytes: Vec<u8>) -> Result<(), LinkDown> {
+        let pair = self.links.get(&member).ok_or(LinkDown)?;
+        match channel {
+            Channel::Control => pair.control.send(bytes),
+            Channel::Activation => pair.activation.send(bytes),
+        }
+    }
+
+    /// Closes a member's channels; true when there were any.
+    pub fn remove(&mut self, member: MemberId) -> bool {
+        self.links.remove(&member).is_some()
+    }
+}
