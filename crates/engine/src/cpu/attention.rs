@@ -1,9 +1,14 @@
 //! Causal softmax attention over a static KV cache, grouped-query.
 
+use core::array::from_fn;
+
 use super::{
     exponential::exp,
-    lanes::{dot, sum},
+    lanes::{dot, dot_tile, sum},
 };
+
+/// Cached columns that meet a query together.
+const TILE_COLUMNS: usize = 4;
 
 /// Keys and values of one attention op: context x width each, in position order.
 pub struct Cache {
@@ -57,6 +62,39 @@ impl Cache {
         scores: &mut [f32],
         out: &mut [f32],
     ) {
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2") {
+            // SAFETY: this processor has AVX2, as the line above found out.
+            #[allow(unsafe_code)]
+            return unsafe { self.attend_avx2(shape, position, queries, scores, out) };
+        }
+        self.attend_portable(shape, position, queries, scores, out);
+    }
+
+    /// The same source with wider registers: same operations, same order, same bits.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn attend_avx2(
+        &self,
+        shape: Heads,
+        position: usize,
+        queries: &[f32],
+        scores: &mut [f32],
+        out: &mut [f32],
+    ) {
+        self.attend_portable(shape, position, queries, scores, out);
+    }
+
+    /// [`Self::attend`] with the registers that every target of this build has.
+    #[inline(always)]
+    pub fn attend_portable(
+        &self,
+        shape: Heads,
+        position: usize,
+        queries: &[f32],
+        scores: &mut [f32],
+        out: &mut [f32],
+    ) {
         let width = shape.heads * shape.head_dim;
         let group = shape.heads / shape.kv_heads;
         for (column, (queries, out)) in queries
@@ -81,6 +119,7 @@ impl Cache {
     }
 
     /// One query head against the KV head whose elements start at `offset`; every column of `scores` is visible.
+    #[inline(always)]
     fn attend_head(
         &self,
         offset: usize,
@@ -90,15 +129,32 @@ impl Cache {
         out: &mut [f32],
     ) {
         let head = offset..offset + query.len();
-        for (score, key) in scores.iter_mut().zip(self.keys.chunks_exact(self.width)) {
-            *score = dot(query, &key[head.clone()]) * scale;
+        let mut keys = self
+            .keys
+            .chunks_exact(self.width)
+            .map(|key| &key[head.clone()]);
+        let (tiles, rest) = scores.as_chunks_mut::<TILE_COLUMNS>();
+        for tile in tiles {
+            let keys = from_fn(|_| keys.next().unwrap_or_default());
+            *tile = dot_tile(keys, [query]).map(|[dot]| dot * scale);
         }
+        for (score, key) in rest.iter_mut().zip(keys) {
+            *score = dot(query, key) * scale;
+        }
+
         let total = exponentials(scores);
         out.fill(0.0);
-        for (weight, value) in scores.iter().zip(self.values.chunks_exact(self.width)) {
-            for (out, value) in out.iter_mut().zip(&value[head.clone()]) {
-                *out += weight * value;
-            }
+        let mut values = self
+            .values
+            .chunks_exact(self.width)
+            .map(|value| &value[head.clone()]);
+        let (tiles, rest) = scores.as_chunks::<TILE_COLUMNS>();
+        for weights in tiles {
+            let values: [&[f32]; TILE_COLUMNS] = from_fn(|_| values.next().unwrap_or_default());
+            add_weighted(out, weights, values);
+        }
+        for (weight, value) in rest.iter().zip(values) {
+            add_weighted(out, &[*weight], [value]);
         }
         for out in out {
             *out /= total;
@@ -106,7 +162,25 @@ impl Cache {
     }
 }
 
+/// out += weights[0] * values[0], then += weights[1] * values[1], ...: one after the other, but read and written once.
+#[inline(always)]
+fn add_weighted<const COLUMNS: usize>(
+    out: &mut [f32],
+    weights: &[f32; COLUMNS],
+    values: [&[f32]; COLUMNS],
+) {
+    let values = values.map(|value| &value[..out.len()]);
+    for (index, out) in out.iter_mut().enumerate() {
+        let mut sum = *out;
+        for (weight, value) in weights.iter().zip(values) {
+            sum += weight * value[index];
+        }
+        *out = sum;
+    }
+}
+
 /// Replaces every score by e^(score - largest) and returns their sum.
+#[inline(always)]
 fn exponentials(scores: &mut [f32]) -> f32 {
     let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     for score in scores.iter_mut() {
