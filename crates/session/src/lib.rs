@@ -2,6 +2,15 @@
 //!
 //! Pure (I1). The simulator and the phones run this same code (I6).
 
+#![deny(clippy::indexing_slicing)]
+
+mod host;
+mod peer;
 pub mod seam;
 
-pub use seam::{Channel, Command, Computed, Event, Fault, Input, Job, JobId, Output};
+pub use host::{Host, HostConfig};
+pub use peer::{Peer, PeerConfig};
+pub use seam::{
+    Channel, Command, Computed, EngineChoice, Event, Fault, Input, Job, JobId, ModelReference,
+    Output,
+};

@@ -15,6 +15,40 @@ pub struct Fault {
     pub remedy: String,
 }
 
+/// A model file on the server, and the manifest of its chunks.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ModelReference {
+    /// Name that changes with the bytes.
+    pub id: String,
+    /// Where the file is.
+    pub file: String,
+    /// Where its chunk manifest is.
+    pub manifest: String,
+}
+
+/// Which executors a page allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum EngineChoice {
+    /// Whatever the plan finds faster.
+    #[default]
+    Auto,
+    /// GPU only.
+    Gpu,
+    /// CPU only.
+    Cpu,
+}
+
+impl EngineChoice {
+    /// The one executor allowed; `None` allows all.
+    pub const fn only(self) -> Option<EngineKind> {
+        match self {
+            Self::Auto => None,
+            Self::Gpu => Some(EngineKind::Gpu),
+            Self::Cpu => Some(EngineKind::Cpu),
+        }
+    }
+}
+
 /// The two kinds of data channel between members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Channel {
@@ -33,6 +67,8 @@ pub struct JobId(pub u64);
 pub enum Job {
     /// Measure every executor that runs here (synthetic weights of the model's shape) and self-test the GPU against the CPU.
     Measure {
+        /// Whose shape to measure; a guest's engine opens it with this job.
+        model: ModelReference,
         /// Shape of the KV and chunks to measure with.
         class: NumericClass,
         /// Restrict to one executor; `None` measures all.
@@ -253,7 +289,11 @@ pub struct MemberView {
 
 /// What happened, for the page. Serialised as `{type: "...", ...}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "snake_case",
+    rename_all_fields = "camelCase"
+)]
 pub enum Event {
     /// Membership, progress or measurements changed.
     Members {
