@@ -1,0 +1,163 @@
+//! What members say to each other besides hidden states.
+
+use model::{NumericClass, UnitKind};
+use plan::{EngineProfile, MemberId, Plan};
+use serde::{Deserialize, Serialize};
+
+use crate::error::ProtoError;
+use crate::view::{Fault, MemberView, ModelReference};
+
+/// Number of this protocol, the first byte of every control message; other numbers are refused.
+pub const PROTOCOL: u8 = 1;
+/// Longest control message, bytes: what every browser's data channel takes in one piece.
+pub const MAX_CONTROL_BYTES: usize = 64 * 1024;
+
+/// A message on the control channel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Control {
+    /// Guest to host, first.
+    Hello {
+        /// Name shown to the others.
+        name: String,
+        /// Weights, KV and scratch it may hold.
+        budget_bytes: u64,
+    },
+    /// Host to guest, the answer.
+    Welcome {
+        /// The room's model.
+        model: ModelReference,
+        /// Elements of the residual stream per column.
+        hidden_width: u32,
+        /// The room's numeric class.
+        class: NumericClass,
+    },
+    /// Peer to host: what it can run, how fast. Empty: nothing.
+    Measured {
+        /// One entry per executor.
+        engines: Vec<EngineProfile>,
+    },
+    /// Peer to host: round trips to other peers, ms.
+    RoundTrips {
+        /// All it has a connection to.
+        ms: Vec<(MemberId, f64)>,
+    },
+    /// Host to peer: open a connection to another peer.
+    Connect {
+        /// To whom.
+        member: MemberId,
+        /// The receiver makes the offer.
+        offer: bool,
+    },
+    /// Signalling between two peers, carried by the host.
+    Signal {
+        /// Who made it.
+        from: MemberId,
+        /// For whom.
+        to: MemberId,
+        /// Opaque here.
+        payload: String,
+    },
+    /// Host to peer: everyone, as the host knows them.
+    Members {
+        /// By id.
+        members: Vec<MemberView>,
+    },
+    /// Host to peer: the plan to load. Its epoch replaces every earlier one.
+    Assign {
+        /// The plan.
+        plan: Plan,
+        /// Kind of each unit.
+        unit_kinds: Vec<UnitKind>,
+    },
+    /// Peer to host while it loads.
+    LoadProgress {
+        /// Of the plan.
+        epoch: u32,
+        /// Weight bytes in the engine.
+        bytes_done: u64,
+        /// Weight bytes in all.
+        bytes_total: u64,
+        /// Of `bytes_done`, over the network.
+        bytes_fetched: u64,
+    },
+    /// Peer to host: its segment is ready.
+    Loaded {
+        /// Of the plan.
+        epoch: u32,
+    },
+    /// Host to peer: every segment is ready.
+    Ready {
+        /// Of the plan.
+        epoch: u32,
+    },
+    /// Host to peer: a request starts; frames of earlier ones are stale.
+    BeginRequest {
+        /// Its number.
+        request: u32,
+    },
+    /// Host to peer: a request ended; its frames are stale.
+    EndRequest {
+        /// Its number.
+        request: u32,
+    },
+    /// Any to any, once a second.
+    Ping {
+        /// Sender's clock.
+        sent_ms: u64,
+    },
+    /// The answer.
+    Pong {
+        /// As in the ping.
+        sent_ms: u64,
+    },
+    /// Peer to host: the plan, or work for it, failed here. Host to peer: why it is not let in.
+    Failed {
+        /// Epoch of the plan it is about; 0 before the first.
+        epoch: u32,
+        /// What.
+        fault: Fault,
+    },
+    /// Any to any: leaves in good order.
+    Bye,
+}
+
+impl Control {
+    /// Wire form: protocol number, then postcard.
+    ///
+    /// # Errors
+    /// Longer than [`MAX_CONTROL_BYTES`].
+    pub fn encode(&self) -> Result<Vec<u8>, ProtoError> {
+        let bytes = postcard::to_extend(self, vec![PROTOCOL]).map_err(|_| ProtoError::Control)?;
+        within_limit(&bytes)?;
+        Ok(bytes)
+    }
+
+    /// Reads a message; nothing may follow it.
+    ///
+    /// # Errors
+    /// Another protocol number, too long, not a message.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ProtoError> {
+        within_limit(bytes)?;
+        let (&theirs, body) = bytes.split_first().ok_or(ProtoError::Control)?;
+        if theirs != PROTOCOL {
+            return Err(ProtoError::Version {
+                theirs,
+                ours: PROTOCOL,
+            });
+        }
+        match postcard::take_from_bytes(body) {
+            Ok((message, [])) => Ok(message),
+            _ => Err(ProtoError::Control),
+        }
+    }
+}
+
+fn within_limit(bytes: &[u8]) -> Result<(), ProtoError> {
+    if bytes.len() > MAX_CONTROL_BYTES {
+        return Err(ProtoError::TooLong {
+            bytes: bytes.len() as u64,
+            most: MAX_CONTROL_BYTES as u64,
+        });
+    }
+    Ok(())
+}

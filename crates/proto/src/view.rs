@@ -1,0 +1,54 @@
+//! What members tell each other as they also show it.
+
+use model::{EngineKind, UnitRange};
+use plan::{EngineProfile, MemberId};
+use serde::{Deserialize, Serialize};
+
+/// An error as it is shown and sent: stable code, plain sentence, remedy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// Stable code, `area.kind`.
+    pub code: String,
+    /// What happened, in a sentence.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// A model file on the server, and the manifest of its chunks.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ModelReference {
+    /// Name that changes with the bytes.
+    pub id: String,
+    /// Where the file is.
+    pub file: String,
+    /// Where its chunk manifest is.
+    pub manifest: String,
+}
+
+/// What a page may show of one member.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MemberView {
+    /// Who.
+    pub member: MemberId,
+    /// Name it chose.
+    pub name: String,
+    /// Executor in use once planned.
+    pub engine: Option<EngineKind>,
+    /// Executors measured on it: (kind, ms for one token through all blocks of the model).
+    pub measured: Vec<EngineProfile>,
+    /// Bytes it may hold.
+    pub budget_bytes: u64,
+    /// Unit ranges of the plan in force.
+    pub units: Vec<UnitRange>,
+    /// Mean compute ms per generated token of the last answer.
+    pub ms_per_token: Option<f64>,
+    /// Round trip to the host.
+    pub rtt_ms: Option<f64>,
+    /// Weight bytes loaded of weight bytes assigned.
+    pub loaded_bytes: u64,
+    /// Weight bytes assigned.
+    pub assigned_bytes: u64,
+    /// Weight bytes that came over the network.
+    pub fetched_bytes: u64,
+}
