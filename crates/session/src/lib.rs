@@ -4,11 +4,17 @@
 
 #![deny(clippy::indexing_slicing)]
 
+mod error;
 mod host;
+mod interim;
+mod outbox;
 mod peer;
+mod pulse;
+mod ring;
 pub mod seam;
 
-pub use host::{Host, HostConfig};
+pub use error::SessionError;
+pub use host::{Host, HostConfig, MAX_MEMBERS};
 pub use peer::{Peer, PeerConfig};
 pub use seam::{
     Channel, Command, Computed, EngineChoice, Event, Fault, Input, Job, JobId, ModelReference,

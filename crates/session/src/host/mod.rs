@@ -1,12 +1,29 @@
-//! The session of the page that started the room.
+//! The session of the page that started the room: it owns plan, sampler and prompts.
 
-use std::collections::VecDeque;
+mod generation;
+mod member;
+mod membership;
+mod planning;
+mod receiving;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{Graph, NumericClass};
+use model::{Graph, NumericClass, WireDtype};
 use plan::MemberId;
+use proto::{Control, Fault};
 
-use crate::seam::{EngineChoice, Fault, Input, ModelReference, Output};
+use crate::error::SessionError;
+use crate::outbox::Outbox;
+use crate::seam::{
+    Command, Computed, EngineChoice, Event, Input, Job, JobId, ModelReference, Output,
+};
+use generation::{Answer, Leg};
+use member::Member;
+use planning::Placed;
+
+/// Members of a room, the host among them: a full mesh of more is too much for a phone.
+pub const MAX_MEMBERS: usize = 8;
 
 /// What a room is started with.
 #[derive(Debug, Clone)]
@@ -15,7 +32,7 @@ pub struct HostConfig {
     pub graph: Arc<Graph>,
     /// Name shown to the others.
     pub name: String,
-    /// Weights, KV and scratch this page may hold.
+    /// Weights, KV and scratch this page may hold, bytes.
     pub budget_bytes: u64,
     /// Numeric class of the room.
     pub class: NumericClass,
@@ -25,28 +42,68 @@ pub struct HostConfig {
     pub model: ModelReference,
 }
 
-/// Owns plan, sampler and prompts.
+/// What the engine of this page works on.
+enum Doing {
+    Measure,
+    Load { epoch: u32 },
+    Run { request: u32, leg: Leg },
+}
+
+/// The session of the page that started the room.
 pub struct Host {
     config: HostConfig,
-    outputs: VecDeque<Output>,
+    outbox: Outbox,
+    now_ms: u64,
+    /// Everyone present, this page among them.
+    members: BTreeMap<MemberId, Member>,
     next_member: u32,
+    jobs: BTreeMap<JobId, Doing>,
+    /// Planning waits for measurements.
+    begun: bool,
+    epoch: u32,
+    placed: Option<Placed>,
+    request: u32,
+    answer: Option<Answer>,
+    capacity: Option<Event>,
+    /// The members' view changed and was not told yet.
+    changed: bool,
+    tell_due_ms: u64,
+    over: bool,
 }
 
 impl Host {
-    /// Starts a room; the first output measures this page.
+    /// Starts a room; its first output has this page measured.
     ///
     /// # Errors
     /// A numeric class no executor accepts.
     pub fn new(config: HostConfig) -> Result<Self, Fault> {
-        config.class.check().map_err(|error| Fault {
-            code: "class.chunk".to_owned(),
-            message: error.to_string(),
-            remedy: "Choose a context of at least one prefill chunk.".to_owned(),
-        })?;
+        config.class.check().map_err(SessionError::from)?;
+        if config.class.wire != WireDtype::F32 {
+            return Err(SessionError::WireDtype.into());
+        }
+        let mut outbox = Outbox::default();
+        let measure = outbox.compute(Job::Measure {
+            model: config.model.clone(),
+            class: config.class,
+            only: config.engine.only(),
+        });
+        let me = Member::host(&config.name, config.budget_bytes);
         Ok(Self {
             config,
-            outputs: VecDeque::new(),
+            outbox,
+            now_ms: 0,
+            members: BTreeMap::from([(MemberId::HOST, me)]),
             next_member: 1,
+            jobs: BTreeMap::from([(measure, Doing::Measure)]),
+            begun: false,
+            epoch: 0,
+            placed: None,
+            request: 0,
+            answer: None,
+            capacity: None,
+            changed: true,
+            tell_due_ms: 0,
+            over: false,
         })
     }
 
@@ -55,22 +112,143 @@ impl Host {
     /// # Errors
     /// The room is full.
     pub fn allocate_member(&mut self) -> Result<MemberId, Fault> {
+        if self.members.len() >= MAX_MEMBERS {
+            return Err(SessionError::RoomFull { most: MAX_MEMBERS }.into());
+        }
         let member = MemberId(self.next_member);
         self.next_member += 1;
         Ok(member)
     }
 
-    /// Tells it something.
-    pub fn handle(&mut self, _now_ms: u64, _input: Input) {}
+    /// Tells it something. `now_ms` never runs backwards.
+    pub fn handle(&mut self, now_ms: u64, input: Input) {
+        if self.over {
+            return;
+        }
+        self.now_ms = now_ms;
+        match input {
+            Input::Timeout => {}
+            Input::Connected { member } => self.on_connected(member),
+            Input::Disconnected { member } => self.lose(member),
+            Input::Received {
+                from,
+                channel,
+                bytes,
+            } => self.on_received(from, channel, bytes),
+            Input::LocalSignal { to, payload } => self.on_local_signal(to, payload),
+            Input::Computed { job, result } => self.on_computed(job, result),
+            Input::Command(command) => self.on_command(command),
+        }
+        self.keep_time();
+    }
 
     /// What it wants done next.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.outbox.pop()
     }
 
-    /// When it wants to be told the time.
+    /// When it wants to be told the time, ms.
     pub fn poll_timeout(&self) -> Option<u64> {
-        let _ = &self.config;
-        None
+        if self.over {
+            return None;
+        }
+        let pulses = self.members.values().filter_map(|member| {
+            let pulse = member.pulse.as_ref()?;
+            Some(pulse.due_ms())
+        });
+        pulses.chain(self.changed.then_some(self.tell_due_ms)).min()
+    }
+
+    fn on_command(&mut self, command: Command) {
+        let done = match command {
+            Command::Begin => self.begin(),
+            Command::Generate {
+                prompt_ids,
+                max_tokens,
+                stop_ids,
+                next_token,
+            } => self.generate(prompt_ids, max_tokens, stop_ids, next_token),
+            Command::Stop => {
+                self.stop();
+                Ok(())
+            }
+            Command::Leave => {
+                self.leave();
+                Ok(())
+            }
+        };
+        if let Err(error) = done {
+            self.outbox.fail(error);
+        }
+    }
+
+    fn on_computed(&mut self, job: JobId, result: Computed) {
+        if let Computed::LoadProgress {
+            bytes_done,
+            bytes_total,
+            bytes_fetched,
+        } = result
+        {
+            if let Some(Doing::Load { epoch }) = self.jobs.get(&job) {
+                let epoch = *epoch;
+                self.on_progress(
+                    MemberId::HOST,
+                    epoch,
+                    [bytes_done, bytes_total, bytes_fetched],
+                );
+            }
+            return;
+        }
+        // A job that is not known any more belongs to a plan or an answer that ended.
+        match (self.jobs.remove(&job), result) {
+            (None, _) => {}
+            (Some(Doing::Measure), Computed::Measured { engines }) => {
+                self.on_measured(MemberId::HOST, engines);
+            }
+            (Some(Doing::Measure), Computed::Failed(fault)) => {
+                self.outbox.fail(fault);
+                self.on_measured(MemberId::HOST, Vec::new());
+            }
+            (Some(Doing::Load { epoch }), Computed::Loaded { .. }) => {
+                self.on_loaded(MemberId::HOST, epoch);
+            }
+            (Some(Doing::Run { request, leg }), Computed::Ran { values, compute_ms }) => {
+                self.on_ran(request, leg, &values, compute_ms);
+            }
+            (Some(_), Computed::Failed(fault)) => self.drop_plan(fault),
+            (Some(_), _) => self.drop_plan(SessionError::Engine {
+                detail: "an answer to another kind of job",
+            }),
+        }
+    }
+
+    /// What is due: beats, lost members, the members' view.
+    fn keep_time(&mut self) {
+        if self.over {
+            return;
+        }
+        for member in self.silent_members() {
+            self.outbox.push(Output::Disconnect { member });
+            self.lose(member);
+        }
+        for (id, member) in &mut self.members {
+            if let Some(pulse) = &mut member.pulse {
+                pulse.beat(self.now_ms, *id, &mut self.outbox);
+            }
+        }
+        self.tell_members();
+    }
+
+    fn leave(&mut self) {
+        self.broadcast(&Control::Bye);
+        self.over = true;
+        self.outbox.event(Event::Left);
+    }
+
+    /// To every other member.
+    fn broadcast(&mut self, message: &Control) {
+        for member in self.members.keys().filter(|id| **id != MemberId::HOST) {
+            self.outbox.control(*member, message);
+        }
     }
 }

@@ -1,0 +1,80 @@
+//! What the host knows of one member.
+
+use std::collections::BTreeMap;
+
+use plan::{EngineProfile, MemberId};
+use proto::{Assembler, MemberView};
+
+use crate::pulse::Pulse;
+use crate::ring::Ring;
+
+/// Characters of a name that are shown.
+const NAME_CHARS: usize = 40;
+
+#[derive(Debug, Default)]
+pub(crate) struct Member {
+    pub name: String,
+    pub budget_bytes: u64,
+    /// It said who it is; until then it is not part of the room.
+    pub greeted: bool,
+    /// `None` until it was measured; empty if nothing runs there.
+    pub engines: Option<Vec<EngineProfile>>,
+    /// Of the connection; this page has none to itself.
+    pub pulse: Option<Pulse>,
+    /// Round trips to other peers, ms.
+    pub round_trips: BTreeMap<MemberId, f64>,
+    pub loaded_bytes: u64,
+    pub assigned_bytes: u64,
+    pub fetched_bytes: u64,
+    pub ms_per_token: Option<f64>,
+    pub assembler: Assembler,
+}
+
+impl Member {
+    pub fn host(name: &str, budget_bytes: u64) -> Self {
+        Self {
+            name: shown(name),
+            budget_bytes,
+            greeted: true,
+            ..Self::default()
+        }
+    }
+
+    pub fn connected(now_ms: u64) -> Self {
+        Self {
+            pulse: Some(Pulse::new(now_ms)),
+            ..Self::default()
+        }
+    }
+
+    pub fn greet(&mut self, name: &str, budget_bytes: u64) {
+        self.name = shown(name);
+        self.budget_bytes = budget_bytes;
+        self.greeted = true;
+    }
+
+    pub fn view(&self, member: MemberId, ring: Option<&Ring>) -> MemberView {
+        let stages = || ring.into_iter().flat_map(|ring| ring.stages_of(member));
+        MemberView {
+            member,
+            name: self.name.clone(),
+            engine: stages().next().map(|stage| stage.engine),
+            measured: self.engines.clone().unwrap_or_default(),
+            budget_bytes: self.budget_bytes,
+            units: stages().map(|stage| stage.units).collect(),
+            ms_per_token: self.ms_per_token,
+            rtt_ms: self.pulse.as_ref().and_then(Pulse::rtt_ms),
+            loaded_bytes: self.loaded_bytes,
+            assigned_bytes: self.assigned_bytes,
+            fetched_bytes: self.fetched_bytes,
+        }
+    }
+}
+
+/// A name without control characters and of bounded length.
+fn shown(name: &str) -> String {
+    name.chars()
+        .filter(|c| !c.is_control())
+        .take(NAME_CHARS)
+        .collect()
+}

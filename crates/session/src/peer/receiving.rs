@@ -1,0 +1,157 @@
+//! What others may say to a peer.
+
+use plan::MemberId;
+use proto::{Control, Slice};
+
+use super::{Peer, RoomFacts};
+use crate::error::SessionError;
+use crate::seam::{Channel, Event, Output};
+
+impl Peer {
+    pub(super) fn on_received(&mut self, from: MemberId, channel: Channel, bytes: &[u8]) {
+        let Some(link) = self.links.get_mut(&from) else {
+            return;
+        };
+        link.pulse.heard(self.now_ms);
+        let done = match channel {
+            Channel::Control => Control::decode(bytes)
+                .map_err(SessionError::from)
+                .and_then(|message| self.on_control(from, message)),
+            Channel::Activation => self.on_slice(from, bytes),
+        };
+        if let Err(error) = done {
+            self.refuse(from, error);
+        }
+    }
+
+    /// Whoever breaks the rules is not listened to any more.
+    fn refuse(&mut self, from: MemberId, error: SessionError) {
+        if from == MemberId::HOST {
+            return self.end_for(error);
+        }
+        self.outbox.push(Output::Disconnect { member: from });
+        self.outbox.fail(error);
+        self.lose(from);
+    }
+
+    fn on_control(&mut self, from: MemberId, message: Control) -> Result<(), SessionError> {
+        match message {
+            Control::Ping { sent_ms } => self.outbox.control(from, &Control::Pong { sent_ms }),
+            Control::Pong { sent_ms } => self.on_pong(from, sent_ms),
+            Control::Bye if from == MemberId::HOST => {
+                self.over = true;
+                self.outbox.event(Event::Left);
+            }
+            Control::Bye => self.lose(from),
+            message if from == MemberId::HOST => return self.on_host_said(message),
+            _ => {
+                return Err(SessionError::Misbehaved {
+                    member: from,
+                    detail: "only the host says that",
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn on_host_said(&mut self, message: Control) -> Result<(), SessionError> {
+        match message {
+            Control::Welcome {
+                model,
+                hidden_width,
+                class,
+            } if self.room.is_none() => {
+                class.check()?;
+                self.on_welcome(
+                    model,
+                    RoomFacts {
+                        hidden_width,
+                        class,
+                    },
+                );
+            }
+            Control::Connect { member, offer } => {
+                if member != self.config.me && !self.links.contains_key(&member) {
+                    self.outbox.push(Output::Connect { member, offer });
+                }
+            }
+            Control::Signal { from, to, payload } if to == self.config.me => {
+                self.outbox.push(Output::RemoteSignal { from, payload });
+            }
+            Control::Members { members } => self.outbox.event(Event::Members { members }),
+            Control::Assign { plan, unit_kinds }
+                if plan.epoch > self.epoch
+                    && self
+                        .room
+                        .as_ref()
+                        .is_some_and(|room| room.class == plan.class) =>
+            {
+                self.on_assign(plan, unit_kinds);
+            }
+            Control::Ready { epoch } if epoch == self.epoch => {
+                self.outbox.event(Event::Ready { epoch });
+            }
+            Control::Ready { .. } => {}
+            Control::BeginRequest { request } => self.forget_before(request),
+            Control::EndRequest { request } => self.forget_before(request.saturating_add(1)),
+            Control::Failed { fault, .. } => self.end_for(fault),
+            _ => {
+                return Err(SessionError::Misbehaved {
+                    member: MemberId::HOST,
+                    detail: "a message that only peers send, or at the wrong time",
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn on_pong(&mut self, from: MemberId, sent_ms: u64) {
+        let Some(link) = self.links.get_mut(&from) else {
+            return;
+        };
+        let before = link.pulse.rtt_ms().map(f64::round);
+        link.pulse.answered(self.now_ms, sent_ms);
+        if from != MemberId::HOST && link.pulse.rtt_ms().map(f64::round) != before {
+            self.tell_round_trips();
+        }
+    }
+
+    /// Frames of requests before this one are stale.
+    fn forget_before(&mut self, request: u32) {
+        self.ended_request = self.ended_request.max(request.saturating_sub(1));
+        if let Some(segment) = &mut self.segment {
+            segment.forget_through(self.ended_request);
+        }
+    }
+
+    /// A slice of a frame, from the member before this one in the ring or from the host that relays it.
+    fn on_slice(&mut self, from: MemberId, bytes: &[u8]) -> Result<(), SessionError> {
+        let slice = Slice::parse(bytes)?;
+        let header = slice.header;
+        let (Some(segment), Some(link)) = (&mut self.segment, self.links.get_mut(&from)) else {
+            return Ok(());
+        };
+        let ring = &segment.ring;
+        if header.epoch != ring.plan.epoch || header.request <= self.ended_request {
+            return Ok(());
+        }
+        let misbehaved = |detail| SessionError::Misbehaved {
+            member: from,
+            detail,
+        };
+        if from != MemberId::HOST && !ring.precedes(from, segment.index) {
+            return Err(misbehaved("a frame that is not its own"));
+        }
+        ring.check(segment.index, &header).map_err(misbehaved)?;
+        let most_bytes = ring.body_bytes(&header);
+        let Some(frame) = link.assembler.add(slice, most_bytes)? else {
+            return Ok(());
+        };
+        // A new request makes the frames of earlier ones stale, whichever channel says so first.
+        self.ended_request = self.ended_request.max(header.request.saturating_sub(1));
+        segment.forget_through(self.ended_request);
+        segment
+            .on_frame(&frame, &mut self.outbox)
+            .map_err(misbehaved)
+    }
+}
