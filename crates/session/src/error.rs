@@ -52,6 +52,14 @@ pub enum SessionError {
         /// Which.
         member: MemberId,
     },
+    /// Two neighbours of the ring lost their connection while an answer was written.
+    #[error("phones {} and {} lost their connection", from.0, to.0)]
+    LinkLost {
+        /// One.
+        from: MemberId,
+        /// The other.
+        to: MemberId,
+    },
     /// The host left, closed its page, or is silent.
     #[error("the phone that started the room is gone")]
     HostLost,
@@ -91,6 +99,7 @@ impl SessionError {
             Self::PromptTooLong { .. } => "prompt.too_long",
             Self::UnknownToken { .. } => "prompt.unknown_token",
             Self::MemberLost { .. } => "member.lost",
+            Self::LinkLost { .. } => "link.lost",
             Self::HostLost => "host.lost",
             Self::Misbehaved { .. } => "member.misbehaved",
             Self::Engine { .. } => "engine.answer",
@@ -115,6 +124,9 @@ impl SessionError {
             Self::UnknownToken { .. } => "Reload the page; if it happens again, report it.",
             Self::MemberLost { .. } => {
                 "Load the model again with the phones that are left, or invite the phone again."
+            }
+            Self::LinkLost { .. } => {
+                "Ask again: the answer will go through the phone that started the room."
             }
             Self::HostLost => "Start a new room, or join another one.",
             Self::Misbehaved { .. } => "Reload the page on that phone and let it join again.",

@@ -12,6 +12,11 @@ pub(crate) const SILENCE_MS: u64 = 3_000;
 /// How much a slower round trip moves the estimate; a faster one replaces it.
 const SMOOTHING: f64 = 0.25;
 
+/// Whether this page did not run for longer than any beat: then silence is its own.
+pub(crate) fn slept(before_ms: u64, now_ms: u64) -> bool {
+    now_ms.saturating_sub(before_ms) >= 2 * BEAT_MS
+}
+
 /// What is known of a connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Pulse {

@@ -10,6 +10,8 @@ mod room;
 use plan::MemberId;
 use room::{Room, answer_to, graph};
 use session::Command;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const MIB: u64 = 1 << 20;
 const BLOCKS: u32 = 6;

@@ -1,15 +1,19 @@
 //! What the host knows of one member.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use plan::{EngineProfile, MemberId};
-use proto::{Assembler, MemberView};
+use proto::{Assembler, Fault, MemberView};
 
 use crate::pulse::Pulse;
 use crate::ring::Ring;
 
 /// Characters of a name that are shown.
 const NAME_CHARS: usize = 40;
+/// Characters of an adapter's name.
+const VARIANT_CHARS: usize = 80;
+/// Characters of each part of a fault.
+const FAULT_CHARS: usize = 300;
 
 #[derive(Debug, Default)]
 pub(crate) struct Member {
@@ -68,6 +72,27 @@ impl Member {
             assigned_bytes: self.assigned_bytes,
             fetched_bytes: self.fetched_bytes,
         }
+    }
+}
+
+/// At most one measurement per executor, with a variant of bounded length.
+pub(crate) fn shown_engines(engines: Vec<EngineProfile>) -> Vec<EngineProfile> {
+    let mut kinds = BTreeSet::new();
+    let mut engines = engines;
+    engines.retain(|profile| kinds.insert(profile.engine));
+    for profile in &mut engines {
+        profile.variant = profile.variant.chars().take(VARIANT_CHARS).collect();
+    }
+    engines
+}
+
+/// A fault as another phone tells it, of bounded length.
+pub(crate) fn shown_fault(fault: Fault) -> Fault {
+    let cut = |text: String| text.chars().take(FAULT_CHARS).collect();
+    Fault {
+        code: cut(fault.code),
+        message: cut(fault.message),
+        remedy: cut(fault.remedy),
     }
 }
 

@@ -3,7 +3,7 @@
 use plan::{EngineProfile, MemberId};
 use proto::Control;
 
-use super::member::Member;
+use super::member::{Member, shown_engines};
 use super::{Host, MAX_MEMBERS};
 use crate::error::SessionError;
 use crate::pulse::Pulse;
@@ -60,6 +60,7 @@ impl Host {
 
     /// What runs on a member, and how fast; a phone with numbers the planner refuses runs nothing.
     pub(super) fn on_measured(&mut self, from: MemberId, engines: Vec<EngineProfile>) {
+        let engines = shown_engines(engines);
         let usable = self.check_measured(from, &engines);
         let Some(member) = self.members.get_mut(&from) else {
             return;

@@ -15,6 +15,7 @@ use proto::{Control, Fault};
 
 use crate::error::SessionError;
 use crate::outbox::Outbox;
+use crate::pulse;
 use crate::seam::{
     Command, Computed, EngineChoice, Event, Input, Job, JobId, ModelReference, Output,
 };
@@ -125,6 +126,9 @@ impl Host {
         if self.over {
             return;
         }
+        if pulse::slept(self.now_ms, now_ms) {
+            self.forgive_silence(now_ms);
+        }
         self.now_ms = now_ms;
         match input {
             Input::Timeout => {}
@@ -220,6 +224,15 @@ impl Host {
                 detail: "an answer to another kind of job",
             }),
         }
+    }
+
+    /// Whatever others said in the meantime is still in the queue.
+    fn forgive_silence(&mut self, now_ms: u64) {
+        let pulses = self
+            .members
+            .values_mut()
+            .filter_map(|member| member.pulse.as_mut());
+        pulses.for_each(|pulse| pulse.heard(now_ms));
     }
 
     /// What is due: beats, lost members, the members' view.

@@ -4,7 +4,9 @@ use plan::MemberId;
 use proto::{Control, Slice};
 
 use super::Host;
+use super::member::shown_fault;
 use crate::error::SessionError;
+use crate::ring::Ring;
 use crate::seam::{Channel, Output};
 
 impl Host {
@@ -48,7 +50,9 @@ impl Host {
                 bytes_fetched,
             } => self.on_progress(from, epoch, [bytes_done, bytes_total, bytes_fetched]),
             Control::Loaded { epoch } => self.on_loaded(from, epoch),
-            Control::Failed { epoch, fault } => self.on_peer_failed(from, epoch, fault),
+            Control::Failed { epoch, fault } => {
+                self.on_peer_failed(from, epoch, shown_fault(fault))
+            }
             Control::Welcome { .. }
             | Control::Connect { .. }
             | Control::Signal { .. }
@@ -78,8 +82,32 @@ impl Host {
             .into_iter()
             .filter(|(id, ms)| self.members.contains_key(id) && (0.0..=60_000.0).contains(ms))
             .collect();
-        if let Some(member) = self.members.get_mut(&from) {
-            member.round_trips = known.into_iter().collect();
+        let Some(member) = self.members.get_mut(&from) else {
+            return;
+        };
+        let before = core::mem::replace(&mut member.round_trips, known.into_iter().collect());
+        let lost = before
+            .into_keys()
+            .filter(|to| !member.round_trips.contains_key(to));
+        let lost: Vec<_> = lost.collect();
+        for to in lost {
+            self.on_link_lost(from, to);
+        }
+    }
+
+    /// Frames on their way between two neighbours are gone; from the next question on, the host relays.
+    fn on_link_lost(&mut self, from: MemberId, to: MemberId) {
+        let neighbours = |ring: &Ring| {
+            let pairs = ring.plan.stages.iter().zip(ring.plan.stages.iter().skip(1));
+            let mut pairs = pairs.map(|(a, b)| (a.member, b.member));
+            pairs.any(|pair| pair == (from, to) || pair == (to, from))
+        };
+        let needed = self
+            .placed
+            .as_ref()
+            .is_some_and(|placed| neighbours(&placed.ring));
+        if needed && self.end_request().is_some() {
+            self.outbox.fail(SessionError::LinkLost { from, to });
         }
     }
 

@@ -11,7 +11,7 @@ use proto::{Assembler, Control, Fault};
 
 use crate::error::SessionError;
 use crate::outbox::Outbox;
-use crate::pulse::Pulse;
+use crate::pulse::{self, Pulse};
 use crate::seam::{Command, Computed, EngineChoice, Event, Input, Job, JobId, Output};
 use segment::Segment;
 
@@ -84,6 +84,9 @@ impl Peer {
     pub fn handle(&mut self, now_ms: u64, input: Input) {
         if self.over {
             return;
+        }
+        if pulse::slept(self.now_ms, now_ms) {
+            self.forgive_silence(now_ms);
         }
         self.now_ms = now_ms;
         match input {
@@ -248,6 +251,13 @@ impl Peer {
             epoch: self.epoch,
             fault,
         });
+    }
+
+    /// Whatever others said in the meantime is still in the queue.
+    fn forgive_silence(&mut self, now_ms: u64) {
+        for link in self.links.values_mut() {
+            link.pulse.heard(now_ms);
+        }
     }
 
     fn keep_time(&mut self) {

@@ -30,7 +30,11 @@ impl Peer {
             return self.end_for(error);
         }
         self.outbox.push(Output::Disconnect { member: from });
-        self.outbox.fail(error);
+        match self.segment {
+            // Without that frame the answer cannot go on.
+            Some(_) => self.fail_plan(error),
+            None => self.outbox.fail(error),
+        }
         self.lose(from);
     }
 
@@ -151,7 +155,7 @@ impl Peer {
         self.ended_request = self.ended_request.max(header.request.saturating_sub(1));
         segment.forget_through(self.ended_request);
         segment
-            .on_frame(&frame, &mut self.outbox)
+            .on_frame(frame, &mut self.outbox)
             .map_err(misbehaved)
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Segment {
     abandoned: bool,
     /// Columns of the current request that entered, and the request.
     cached: (u32, u32),
+    /// Request and the member its frames are handed to: one way for a whole request keeps them in order.
+    way: Option<(u32, MemberId)>,
 }
 
 impl Segment {
@@ -38,6 +40,7 @@ impl Segment {
             running: None,
             abandoned: false,
             cached: (0, 0),
+            way: None,
         })
     }
 
@@ -56,8 +59,13 @@ impl Segment {
     }
 
     /// A checked frame of the current request; columns must follow each other, or go back.
-    pub fn on_frame(&mut self, frame: &Frame, outbox: &mut Outbox) -> Result<(), &'static str> {
+    pub fn on_frame(&mut self, frame: Frame, outbox: &mut Outbox) -> Result<(), &'static str> {
         let header = &frame.header;
+        let class = self.ring.plan.class;
+        if self.waiting.len() as u64 > u64::from(class.context_columns / class.chunk_columns.max(1))
+        {
+            return Err("more frames than a prompt has");
+        }
         let (request, columns) = self.cached;
         let cached = if request == header.request {
             columns
@@ -68,7 +76,7 @@ impl Segment {
             return Err("a frame that leaves a gap");
         }
         self.cached = (header.request, header.position + header.columns);
-        self.waiting.push_back(frame.clone());
+        self.waiting.push_back(frame);
         self.run_next(outbox)
     }
 
@@ -99,6 +107,19 @@ impl Segment {
         Ok(())
     }
 
+    /// Straight to the next member, or to the host where there is no connection.
+    fn way_to(&mut self, to: MemberId, request: u32, links: &BTreeMap<MemberId, Link>) -> MemberId {
+        let begun = self.way.filter(|(known, _)| *known == request);
+        let way = begun.map_or(to, |(_, way)| way);
+        let way = if links.contains_key(&way) {
+            way
+        } else {
+            MemberId::HOST
+        };
+        self.way = Some((request, way));
+        way
+    }
+
     /// The engine ran: the result goes straight to the next member, or through the host if there is no connection.
     pub fn on_ran(
         &mut self,
@@ -122,11 +143,7 @@ impl Segment {
         if !self.abandoned {
             pass.timings.push(compute_ms as f32);
             if let Some((to, header, body)) = self.ring.forward(self.index, &pass, &values)? {
-                let way = if links.contains_key(&to) {
-                    to
-                } else {
-                    MemberId::HOST
-                };
+                let way = self.way_to(to, pass.request, links);
                 outbox.frame(way, &header, &body)?;
             }
         }
