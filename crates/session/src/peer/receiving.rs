@@ -3,6 +3,7 @@
 use plan::MemberId;
 use proto::{Control, Slice};
 
+use super::segment::Segment;
 use super::{Peer, RoomFacts};
 use crate::error::SessionError;
 use crate::seam::{Channel, Event, Output};
@@ -30,10 +31,11 @@ impl Peer {
             return self.end_for(error);
         }
         self.outbox.push(Output::Disconnect { member: from });
-        match self.segment {
-            // Without that frame the answer cannot go on.
-            Some(_) => self.fail_plan(error),
-            None => self.outbox.fail(error),
+        // Without the frames of the one before, the answer cannot go on.
+        let needed = |segment: &Segment| segment.ring.precedes(from, segment.index);
+        match self.segment.as_ref().is_some_and(needed) {
+            true => self.fail_plan(error),
+            false => self.outbox.fail(error),
         }
         self.lose(from);
     }
