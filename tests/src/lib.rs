@@ -1,1 +1,1 @@
-//! Placeholder.
+//! Simulator and whole-session tests.
