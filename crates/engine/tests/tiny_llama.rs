@@ -158,7 +158,7 @@ fn greedy_ids_match_torch() {
 fn every_split_into_two_or_three_gives_the_same_bits() {
     let (model, reference) = (tiny_llama(), json("tiny-llama/reference.json"));
     let prompt = ids(&reference["input_ids"]);
-    for wire in [WireDtype::F32] {
+    for wire in [WireDtype::F32, WireDtype::F16Scaled] {
         let class = NumericClass {
             wire,
             chunk_columns: 16,

@@ -35,7 +35,9 @@ pub struct NumericClass {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClassError {
     /// Columns per chunk outside 1..=256 or larger than the context.
-    #[error("a prefill chunk of {chunk_columns} columns does not fit a context of {context_columns}")]
+    #[error(
+        "a prefill chunk of {chunk_columns} columns does not fit a context of {context_columns}"
+    )]
     Chunk {
         /// Columns asked for.
         chunk_columns: u32,
@@ -52,7 +54,10 @@ impl NumericClass {
 
     /// Refuses classes that no executor could run.
     pub fn check(&self) -> Result<(), ClassError> {
-        if self.chunk_columns == 0 || self.chunk_columns > 256 || self.chunk_columns > self.context_columns {
+        if self.chunk_columns == 0
+            || self.chunk_columns > 256
+            || self.chunk_columns > self.context_columns
+        {
             return Err(ClassError::Chunk {
                 chunk_columns: self.chunk_columns,
                 context_columns: self.context_columns,

@@ -53,7 +53,7 @@ impl DType {
 
     /// Bytes of a row of `cols` elements; `None` when the row is not a whole number of blocks.
     pub const fn row_bytes(self, cols: u32) -> Option<u64> {
-        if cols % self.block_elements() != 0 {
+        if !cols.is_multiple_of(self.block_elements()) {
             return None;
         }
         Some((cols / self.block_elements()) as u64 * self.block_bytes() as u64)

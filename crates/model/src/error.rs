@@ -13,7 +13,9 @@ pub enum ModelError {
         version: u32,
     },
     /// The file ends before what its header promises.
-    #[error("the model file is truncated: {what} needs {needed_bytes} bytes, the file has {file_bytes}")]
+    #[error(
+        "the model file is truncated: {what} needs {needed_bytes} bytes, the file has {file_bytes}"
+    )]
     Truncated {
         /// What was being read.
         what: String,
@@ -62,6 +64,12 @@ pub enum ModelError {
         /// End of the chunk in the file.
         end: u64,
     },
+    /// A hidden state from another phone that is none.
+    #[error("columns from another phone cannot be read: {detail}")]
+    Columns {
+        /// What is wrong with them.
+        detail: String,
+    },
 }
 
 impl ModelError {
@@ -77,6 +85,7 @@ impl ModelError {
             Self::MissingTensor { .. } => "model.missing_tensor",
             Self::MissingField { .. } => "model.missing_field",
             Self::ChunkHash { .. } => "model.chunk_hash",
+            Self::Columns { .. } => "wire.columns",
         }
     }
 
@@ -87,11 +96,18 @@ impl ModelError {
             Self::Version { .. } => "Convert the model with a current llama.cpp (GGUF version 3).",
             Self::Truncated { .. } | Self::Corrupt { .. } => "Download the model file again.",
             Self::Architecture { .. } => "Choose a model of the llama family, for example SmolLM2.",
-            Self::TensorType { .. } => "Choose a F32, F16, Q8_0, Q4_0 or Q4_1 version of the model.",
+            Self::TensorType { .. } => {
+                "Choose a F32, F16, Q8_0, Q4_0 or Q4_1 version of the model."
+            }
             Self::MissingTensor { .. } | Self::MissingField { .. } => {
                 "Choose another file: this one does not hold a complete model."
             }
-            Self::ChunkHash { .. } => "Reload the page; if it happens again, restart the server so that it reads the model anew.",
+            Self::Columns { .. } => {
+                "Reload the page on every phone so that all run the same version."
+            }
+            Self::ChunkHash { .. } => {
+                "Reload the page; if it happens again, restart the server so that it reads the model anew."
+            }
         }
     }
 }

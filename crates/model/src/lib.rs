@@ -2,12 +2,23 @@
 //!
 //! Pure: no I/O, clock, randomness or threads. Everything is built from bytes the caller fetched.
 
+#![deny(clippy::indexing_slicing)]
+
+pub mod arch;
 pub mod class;
+mod cuts;
 pub mod dtype;
 pub mod error;
+pub mod gguf;
 pub mod graph;
+pub mod manifest;
+pub mod segment;
+pub mod transmission;
+pub mod wire;
 
 pub use class::{ClassError, EngineKind, NumericClass, WireDtype};
 pub use dtype::DType;
 pub use error::ModelError;
-pub use graph::{CacheId, CacheSpec, Graph, Op, Unit, UnitKind, UnitRange, ValueId, Weight, WeightId};
+pub use graph::{
+    CacheId, CacheSpec, Graph, Op, Unit, UnitKind, UnitRange, ValueId, Weight, WeightId,
+};

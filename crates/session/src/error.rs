@@ -15,9 +15,6 @@ pub enum SessionError {
     /// A numeric class no executor accepts.
     #[error("{0}")]
     Class(#[from] model::ClassError),
-    /// A wire dtype that cannot be sent yet.
-    #[error("hidden states cannot travel as halves yet")]
-    WireDtype,
     /// Only the host plans and answers.
     #[error("only the phone that started the room can do this")]
     HostOnly,
@@ -91,7 +88,6 @@ impl SessionError {
         match self {
             Self::RoomFull { .. } => "room.full",
             Self::Class(_) => "session.class",
-            Self::WireDtype => "session.wire_dtype",
             Self::HostOnly => "session.host_only",
             Self::NotReady => "session.not_ready",
             Self::Busy => "session.busy",
@@ -113,7 +109,6 @@ impl SessionError {
         match self {
             Self::RoomFull { .. } => "Start a second room.",
             Self::Class(_) => "Start the room with a longer context.",
-            Self::WireDtype => "Start the room with the f32 wire.",
             Self::HostOnly => "Ask on the phone that started the room.",
             Self::NotReady => "Load the model first and wait until every phone is ready.",
             Self::Busy => "Wait for the answer, or stop it.",

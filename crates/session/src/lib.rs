@@ -6,7 +6,6 @@
 
 mod error;
 mod host;
-mod interim;
 mod outbox;
 mod peer;
 mod pulse;

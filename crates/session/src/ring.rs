@@ -1,11 +1,10 @@
 //! A plan in force: which frame goes where, and which frame may come.
 
-use model::WireDtype;
+use model::{WireDtype, wire};
 use plan::{MemberId, Plan, Stage};
 use proto::{Frame, FrameHeader, Wanted};
 
 use crate::error::SessionError;
-use crate::interim::wire;
 use crate::seam::{Job, JobInput, WantColumns};
 
 /// One forward call of the whole ring, as far as it has come.

@@ -1,6 +1,6 @@
 //! Everything a forward call writes to, allocated before the first one, and the walk over the ops of a segment.
 
-use model::{Graph, NumericClass, Op, ValueId};
+use model::{Graph, NumericClass, Op, ValueId, WireDtype, wire};
 
 use super::{
     attention::{Cache, Heads},
@@ -37,6 +37,7 @@ pub struct Memory {
     rows: Vec<f32>,
     /// Attention scores of one head.
     scores: Vec<f32>,
+    wire: WireDtype,
 }
 
 impl Memory {
@@ -88,6 +89,7 @@ impl Memory {
             rotations,
             rows,
             scores: zeroed(context)?,
+            wire: class.wire,
         })
     }
 
@@ -121,6 +123,11 @@ impl Memory {
         for unit in &graph.units[stage.range.start as usize..stage.range.end as usize] {
             for op in &graph.ops[unit.ops.clone()] {
                 self.execute(graph, store, stage, op, call)?;
+            }
+            // Whether or not the plan cuts here (numeric contract, rule 1).
+            if graph.crosses_cut(unit.output) {
+                let values = &mut self.values[stage.buffer(unit.output)];
+                wire::round_columns(self.wire, graph.hidden_width, values);
             }
         }
         Ok(())
@@ -175,6 +182,7 @@ impl Memory {
             rotations,
             rows,
             scores,
+            ..
         } = self;
         let width_of = |value: ValueId| graph.values[value.0 as usize] as usize;
         let width = width_of(operands::output(op));

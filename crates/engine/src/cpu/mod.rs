@@ -20,7 +20,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use model::{EngineKind, Graph, NumericClass, WeightId, WireDtype};
+use model::{EngineKind, Graph, NumericClass, WeightId};
 
 use self::{
     memory::{Call, Memory},
@@ -51,11 +51,6 @@ impl CpuExecutor {
             class,
         } = setup;
         class.check().map_err(|error| misuse(error.to_string()))?;
-        if class.wire != WireDtype::F32 {
-            return Err(misuse(
-                "this engine cannot round to halves at cuts yet".into(),
-            ));
-        }
         let mut buffers = Buffers::new();
         let mut stages = Vec::with_capacity(ranges.len());
         for range in ranges {

@@ -6,10 +6,10 @@ use std::{
 };
 
 use engine::{CpuExecutor, Executor, Setup};
-use model::{Graph, NumericClass, UnitRange, WeightId, WireDtype};
+use model::{Graph, NumericClass, UnitRange, WireDtype, arch, gguf, segment};
 use text::Vocabulary;
 
-use super::gguf::File;
+use super::vocabulary::vocabulary;
 
 pub struct Model {
     pub graph: Arc<Graph>,
@@ -49,10 +49,13 @@ impl Model {
                 path.display()
             )
         });
-        let file = File::parse(&bytes);
+        let gguf::Progress::Done(header) = gguf::parse(&bytes, Some(bytes.len() as u64)).unwrap()
+        else {
+            panic!("{} ends within its header", path.display());
+        };
         Self {
-            graph: Arc::new(file.graph()),
-            vocabulary: file.vocabulary(),
+            graph: Arc::new(arch::build(&header).unwrap()),
+            vocabulary: vocabulary(&header.metadata),
             bytes,
         }
     }
@@ -65,16 +68,10 @@ impl Model {
             class,
         };
         let mut executor = CpuExecutor::new(setup).unwrap();
-        for (index, weight) in self.graph.weights.iter().enumerate() {
-            let id = WeightId(index as u32);
-            let units = self.graph.units.iter().zip(0..);
-            let mut reading = units
-                .filter(|(unit, _)| unit.weights.contains(&id))
-                .map(|(_, index)| index);
-            if reading.any(|unit| stages.iter().any(|stage| stage.contains(unit))) {
-                let bytes = &self.bytes[weight.range.start as usize..weight.range.end as usize];
-                executor.put_rows(id, 0, bytes).unwrap();
-            }
+        for id in segment::weights(&self.graph, stages) {
+            let range = &self.graph.weights[id.0 as usize].range;
+            let bytes = &self.bytes[range.start as usize..range.end as usize];
+            executor.put_rows(id, 0, bytes).unwrap();
         }
         pollster::block_on(executor.finish_loading()).unwrap();
         executor

@@ -8,6 +8,6 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 pub mod file;
-#[cfg(not(target_arch = "wasm32"))]
-mod gguf;
 pub mod llama;
+#[cfg(not(target_arch = "wasm32"))]
+mod vocabulary;

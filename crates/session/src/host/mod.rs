@@ -9,7 +9,7 @@ mod receiving;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{Graph, NumericClass, WireDtype};
+use model::{Graph, NumericClass};
 use plan::MemberId;
 use proto::{Control, Fault};
 
@@ -79,9 +79,6 @@ impl Host {
     /// A numeric class no executor accepts.
     pub fn new(config: HostConfig) -> Result<Self, Fault> {
         config.class.check().map_err(SessionError::from)?;
-        if config.class.wire != WireDtype::F32 {
-            return Err(SessionError::WireDtype.into());
-        }
         let mut outbox = Outbox::default();
         let measure = outbox.compute(Job::Measure {
             model: config.model.clone(),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::UnitRange;
+use model::{UnitRange, segment};
 use plan::{
     EngineProfile, HopMatrix, MemberId, PhoneProfile, PlanError, Problem, UnitNeed, Workload,
 };
@@ -10,7 +10,6 @@ use proto::{Control, Fault};
 
 use super::{Doing, Host};
 use crate::error::SessionError;
-use crate::interim::segment;
 use crate::pulse::Pulse;
 use crate::ring::Ring;
 use crate::seam::{Event, Job};
