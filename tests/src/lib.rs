@@ -1,1 +1,17 @@
-//! Simulator and whole-session tests.
+//! The simulator: virtual phones on one machine, a virtual clock, a seeded network, the session code that phones run (I6).
+//!
+//! Compute is real (CPU executor on real weights); how long it takes, and the network, are simulated.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "tests say what they expect by panicking"
+)]
+
+pub mod model_file;
+pub mod network;
+pub mod phone;
+pub mod room;
+
+pub use model_file::ModelFile;
+pub use room::Room;

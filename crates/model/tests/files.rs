@@ -1,0 +1,243 @@
+//! Headers, graphs and manifests of real and of damaged files.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests say what they expect by panicking"
+)]
+
+use model::{
+    DType, Graph, ModelError, UnitKind, UnitRange, WireDtype, arch,
+    gguf::{self, Header, Progress},
+    manifest::{self, Chunk, Manifest},
+    segment, transmission,
+};
+
+const TINY: &[u8] = include_bytes!("../../../tests/fixtures/tiny-llama/model-f32.gguf");
+
+fn header(bytes: &[u8]) -> Header {
+    match gguf::parse(bytes, Some(bytes.len() as u64)).unwrap() {
+        Progress::Done(header) => *header,
+        Progress::NeedMore { .. } => panic!("the whole file is there"),
+    }
+}
+
+fn tiny() -> (Header, Graph) {
+    let header = header(TINY);
+    let graph = arch::build(&header).unwrap();
+    (header, graph)
+}
+
+fn manifest_of(bytes: &[u8], header: &Header) -> Manifest {
+    let chunk = |range: core::ops::Range<u64>| {
+        Chunk::of(
+            range.start,
+            &bytes[range.start as usize..range.end as usize],
+        )
+    };
+    Manifest {
+        file_bytes: bytes.len() as u64,
+        header_bytes: header.header_bytes,
+        chunks: manifest::layout(header)
+            .unwrap()
+            .into_iter()
+            .map(chunk)
+            .collect(),
+    }
+}
+
+#[test]
+fn every_prefix_asks_for_more_until_the_header_is_whole() {
+    let whole = tiny().0;
+    let mut prefix = 0;
+    loop {
+        match gguf::parse(&TINY[..prefix], Some(TINY.len() as u64)).unwrap() {
+            Progress::Done(header) => break assert_eq!(*header, whole),
+            Progress::NeedMore { at_least_bytes } => {
+                assert!(at_least_bytes as usize > prefix);
+                prefix = at_least_bytes as usize;
+            }
+        }
+    }
+    for prefix in 0..whole.header_bytes as usize {
+        let progress = gguf::parse(&TINY[..prefix], None).unwrap();
+        assert!(
+            matches!(progress, Progress::NeedMore { at_least_bytes } if at_least_bytes > prefix as u64)
+        );
+    }
+}
+
+#[test]
+fn truncated_files_are_named_so() {
+    let header_bytes = tiny().0.header_bytes as usize;
+    for len in [5, header_bytes / 2, header_bytes, TINY.len() - 1] {
+        let error = gguf::parse(&TINY[..len], Some(len as u64)).unwrap_err();
+        assert_eq!(error.code(), "model.truncated", "{len} bytes");
+    }
+}
+
+#[test]
+fn a_flipped_bit_gives_an_error_or_another_model_but_never_a_panic() {
+    let header_bytes = tiny().0.header_bytes as usize;
+    let mut bytes = TINY[..header_bytes].to_vec();
+    let mut refused = 0;
+    for bit in (0..header_bytes * 8).step_by(3) {
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let built =
+            gguf::parse(&bytes, Some(TINY.len() as u64)).and_then(|progress| match progress {
+                Progress::Done(header) => arch::build(&header).map(drop),
+                Progress::NeedMore { .. } => Ok(()),
+            });
+        refused += u32::from(built.is_err());
+        bytes[bit / 8] ^= 1 << (bit % 8);
+    }
+    assert!(refused > 1000, "only {refused} flips were noticed");
+}
+
+#[test]
+fn other_files_are_refused_by_name() {
+    let code = |bytes: &[u8]| gguf::parse(bytes, None).unwrap_err().code();
+    assert_eq!(code(b"PK\x03\x04"), "model.not_gguf");
+    assert_eq!(code(b"GGUF\x09\0\0\0"), "model.version");
+    let announces_too_much = [b"GGUF\x03\0\0\0".as_slice(), &[0xff; 8]].concat();
+    assert_eq!(code(&announces_too_much), "model.corrupt");
+}
+
+#[test]
+fn unknown_architectures_and_missing_tensors_are_named() {
+    let mut other = tiny().0;
+    other
+        .tensors
+        .retain(|tensor| tensor.name != "blk.1.ffn_up.weight");
+    let missing = ModelError::MissingTensor {
+        name: "blk.1.ffn_up.weight".to_owned(),
+    };
+    assert_eq!(arch::build(&other).unwrap_err(), missing);
+    let needle = b"general.architecture\x08\0\0\0\x05\0\0\0\0\0\0\0llama";
+    let at = TINY
+        .windows(needle.len())
+        .position(|window| window == needle)
+        .unwrap();
+    let mut bytes = TINY.to_vec();
+    bytes[at + needle.len() - 5..at + needle.len()].copy_from_slice(b"mamba");
+    let error = arch::build(&header(&bytes)).unwrap_err();
+    assert_eq!(error.code(), "model.architecture");
+    assert!(error.to_string().contains("mamba"));
+}
+
+#[test]
+fn a_llama_is_cut_after_the_embedding_and_each_residual_add() {
+    let graph = tiny().1;
+    let kinds: Vec<_> = graph.units.iter().map(|unit| unit.kind).collect();
+    let blocks = graph.caches.len();
+    assert_eq!(kinds.first(), Some(&UnitKind::Embedding));
+    assert_eq!(kinds.last(), Some(&UnitKind::Head));
+    assert_eq!(
+        kinds[1..kinds.len() - 1],
+        [UnitKind::Attention, UnitKind::Mlp].repeat(blocks)
+    );
+    for (unit, next) in graph.units.iter().zip(&graph.units[1..]) {
+        assert_eq!(next.input, Some(unit.output));
+        assert_eq!(next.ops.start, unit.ops.end);
+        assert!(graph.crosses_cut(unit.output));
+    }
+    assert!(!graph.crosses_cut(graph.units.last().unwrap().output));
+}
+
+#[test]
+fn only_the_residual_stream_crosses_cuts_of_a_llama() {
+    let graph = tiny().1;
+    let map = transmission::map(&graph, WireDtype::F16Scaled);
+    assert_eq!(map.len(), graph.units.len() - 1);
+    for (producer, sent) in (0..).zip(map) {
+        assert_eq!(sent.producer, producer);
+        assert_eq!(sent.consumers, [producer + 1]);
+        assert_eq!(sent.bytes_per_column, 4 + 2 * u64::from(graph.hidden_width));
+    }
+}
+
+#[test]
+fn segments_share_out_every_weight_byte() {
+    let graph = tiny().1;
+    let end = graph.units.len() as u32;
+    let all = [UnitRange { start: 0, end }];
+    let total = segment::weight_bytes(&graph, &all);
+    assert_eq!(
+        segment::unit_weight_bytes(&graph).iter().sum::<u64>(),
+        total
+    );
+    for cut in 1..end {
+        let (a, b) = (
+            UnitRange { start: 0, end: cut },
+            UnitRange { start: cut, end },
+        );
+        let bytes = |range| segment::weight_bytes(&graph, &[range]);
+        let tied = bytes(a) + bytes(b) - total;
+        assert!(tied == 0 || tied == bytes(UnitRange { start: 0, end: 1 }));
+        for range in [a, b] {
+            let ranges = segment::byte_ranges(&graph, &[range]);
+            assert!(ranges.windows(2).all(|pair| pair[0].end < pair[1].start));
+            assert_eq!(
+                ranges.iter().map(|r| r.end - r.start).sum::<u64>(),
+                bytes(range)
+            );
+        }
+    }
+}
+
+#[test]
+fn a_manifest_holds_every_byte_of_a_segment_and_notices_any_flipped_bit() {
+    let (header, graph) = tiny();
+    let manifest = manifest_of(TINY, &header);
+    manifest.check().unwrap();
+    let end = graph.units.len() as u32;
+    let ranges = segment::byte_ranges(
+        &graph,
+        &[UnitRange {
+            start: 1,
+            end: end - 1,
+        }],
+    );
+    let covering = manifest.covering(&ranges);
+    let bytes: u64 = covering
+        .iter()
+        .map(|index| u64::from(manifest.chunks[*index].bytes))
+        .sum();
+    assert_eq!(
+        bytes,
+        ranges
+            .iter()
+            .map(|range| range.end - range.start)
+            .sum::<u64>()
+    );
+    for chunk in &manifest.chunks {
+        let mut bytes = TINY[chunk.offset as usize..chunk.end() as usize].to_vec();
+        chunk.verify(&bytes).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 16;
+        assert_eq!(chunk.verify(&bytes).unwrap_err().code(), "model.chunk_hash");
+    }
+}
+
+#[test]
+fn a_manifest_is_named_by_its_content_and_checked() {
+    let (header, _) = tiny();
+    let good = manifest_of(TINY, &header);
+    let mut other = good.clone();
+    other.chunks[3] = Chunk::of(
+        other.chunks[3].offset,
+        &vec![1; other.chunks[3].bytes as usize],
+    );
+    assert_ne!(good.id(), other.id());
+    let mut wrong = [good.clone(), good.clone(), good.clone(), good.clone()];
+    wrong[0].chunks.swap(1, 2);
+    wrong[1].file_bytes -= 1;
+    wrong[2].chunks[0].bytes = 0;
+    wrong[3].header_bytes = u64::MAX;
+    assert!(wrong.iter().all(|manifest| manifest.check().is_err()));
+}
+
+#[test]
+fn rows_are_whole_blocks() {
+    assert_eq!(DType::Q4_1.row_bytes(64), Some(40));
+    assert_eq!(DType::Q4_1.row_bytes(48), None);
+}

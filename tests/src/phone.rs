@@ -1,0 +1,165 @@
+//! A virtual phone: the session machine, and a CPU executor that takes virtual time.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use engine::{CpuExecutor, Executor, Phase, Setup, Step, Want};
+use model::{EngineKind, UnitKind, segment};
+use plan::EngineProfile;
+use session::{
+    Computed, Event, Host, Input, Job, Output, Peer,
+    seam::{JobInput, WantColumns},
+};
+
+use crate::model_file::ModelFile;
+
+/// Simulated ms of one attention or MLP unit for one column, of a call, and of loading.
+const MS_PER_UNIT: f64 = 1.0;
+const MS_PER_CALL: f64 = 0.5;
+const MEASURE_MS: u64 = 40;
+const LOAD_MS: u64 = 60;
+
+/// Host or peer.
+pub enum Machine {
+    /// It started the room.
+    Host(Box<Host>),
+    /// It joined.
+    Peer(Box<Peer>),
+}
+
+/// A phone and what its page was told.
+pub struct Phone {
+    /// Its session.
+    pub machine: Machine,
+    /// Everything its page was told.
+    pub events: Vec<Event>,
+    /// Weight bytes it loaded.
+    pub fetched_bytes: u64,
+    file: Arc<ModelFile>,
+    executor: Option<CpuExecutor>,
+}
+
+impl Phone {
+    /// A phone with nothing loaded.
+    pub fn new(machine: Machine, file: &Arc<ModelFile>) -> Self {
+        Self {
+            machine,
+            events: Vec::new(),
+            fetched_bytes: 0,
+            file: Arc::clone(file),
+            executor: None,
+        }
+    }
+
+    /// Tells its session something.
+    pub fn handle(&mut self, now_ms: u64, input: Input) {
+        match &mut self.machine {
+            Machine::Host(host) => host.handle(now_ms, input),
+            Machine::Peer(peer) => peer.handle(now_ms, input),
+        }
+    }
+
+    /// What its session wants done.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        match &mut self.machine {
+            Machine::Host(host) => host.poll_output(),
+            Machine::Peer(peer) => peer.poll_output(),
+        }
+    }
+
+    /// When its session wants to know the time.
+    pub fn poll_timeout(&self) -> Option<u64> {
+        match &self.machine {
+            Machine::Host(host) => host.poll_timeout(),
+            Machine::Peer(peer) => peer.poll_timeout(),
+        }
+    }
+
+    /// Does a job at once; the answer comes after so many simulated ms.
+    pub fn work(&mut self, job: Job) -> (u64, Computed) {
+        match job {
+            Job::Measure { .. } => (
+                MEASURE_MS,
+                Computed::Measured {
+                    engines: vec![simulated_profile()],
+                },
+            ),
+            Job::Load { stages, class, .. } => {
+                self.executor = None;
+                let graph = Arc::clone(&self.file.graph);
+                let mut executor = CpuExecutor::new(Setup {
+                    graph: Arc::clone(&graph),
+                    stages: stages.clone(),
+                    class,
+                })
+                .unwrap();
+                for id in segment::weights(&graph, &stages) {
+                    let range = graph.weights.get(id.0 as usize).unwrap().range.clone();
+                    let bytes = self
+                        .file
+                        .bytes
+                        .get(range.start as usize..range.end as usize);
+                    executor.put_rows(id, 0, bytes.unwrap()).unwrap();
+                    self.fetched_bytes += range.end - range.start;
+                }
+                pollster::block_on(executor.finish_loading()).unwrap();
+                let resident_bytes = executor.resident_bytes();
+                self.executor = Some(executor);
+                (LOAD_MS, Computed::Loaded { resident_bytes })
+            }
+            Job::Run {
+                units,
+                position,
+                columns,
+                prefill,
+                want,
+                input,
+            } => {
+                let step = Step {
+                    stage: units,
+                    position,
+                    columns,
+                    phase: if prefill {
+                        Phase::Prefill
+                    } else {
+                        Phase::Decode
+                    },
+                    want: match want {
+                        WantColumns::Every => Want::EveryColumn,
+                        WantColumns::Last => Want::LastColumn,
+                        WantColumns::Nothing => Want::Nothing,
+                    },
+                };
+                let input = match &input {
+                    JobInput::Tokens(tokens) => engine::Input::Tokens(tokens),
+                    JobInput::Hidden(hidden) => engine::Input::Hidden(hidden),
+                };
+                let mut values = Vec::new();
+                let executor = self.executor.as_mut().unwrap();
+                pollster::block_on(executor.run(&step, input, &mut values)).unwrap();
+                let compute_ms = MS_PER_CALL + MS_PER_UNIT * f64::from(units.len());
+                (
+                    compute_ms.ceil() as u64,
+                    Computed::Ran { values, compute_ms },
+                )
+            }
+        }
+    }
+}
+
+/// What every virtual phone says of itself.
+fn simulated_profile() -> EngineProfile {
+    let kinds = [
+        UnitKind::Embedding,
+        UnitKind::Attention,
+        UnitKind::Mlp,
+        UnitKind::Head,
+    ];
+    let per_unit: BTreeMap<_, _> = kinds.into_iter().map(|kind| (kind, MS_PER_UNIT)).collect();
+    EngineProfile {
+        engine: EngineKind::Cpu,
+        variant: "simulated".to_owned(),
+        decode_ms_per_unit: per_unit.clone(),
+        chunk_ms_per_unit: per_unit,
+        ms_per_call: MS_PER_CALL,
+    }
+}
