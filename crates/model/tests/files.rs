@@ -12,6 +12,9 @@ use model::{
     segment, transmission,
 };
 
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
 const TINY: &[u8] = include_bytes!("../../../tests/fixtures/tiny-llama/model-f32.gguf");
 
 fn header(bytes: &[u8]) -> Header {
