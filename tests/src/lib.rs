@@ -8,6 +8,7 @@
     reason = "tests say what they expect by panicking"
 )]
 
+pub mod budgets;
 pub mod model_file;
 pub mod network;
 pub mod phone;

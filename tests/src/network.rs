@@ -12,15 +12,18 @@ const HOP_MS: u64 = 3;
 pub struct Network {
     random: u64,
     jitter_ms: u64,
+    /// What each link takes at least.
+    links_ms: BTreeMap<(MemberId, MemberId), u64>,
     last: BTreeMap<(MemberId, MemberId, bool), u64>,
 }
 
 impl Network {
-    /// Messages take 3 ms and up to `jitter_ms` more.
+    /// A link takes 3 ms and up to `jitter_ms` more, always the same; each of its messages up to `jitter_ms` more again.
     pub fn new(seed: u64, jitter_ms: u64) -> Self {
         Self {
             random: seed,
             jitter_ms,
+            links_ms: BTreeMap::new(),
             last: BTreeMap::new(),
         }
     }
@@ -33,13 +36,21 @@ impl Network {
         to: MemberId,
         channel: Channel,
     ) -> u64 {
-        let jitter = self.next() % (self.jitter_ms + 1);
+        let (link, jitter) = (self.draw_ms(), self.draw_ms());
+        let link = *self
+            .links_ms
+            .entry((from.min(to), from.max(to)))
+            .or_insert(HOP_MS + link);
         let last = self
             .last
             .entry((from, to, channel == Channel::Control))
             .or_default();
-        *last = (*last).max(now_ms + HOP_MS + jitter);
+        *last = (*last).max(now_ms + link + jitter);
         *last
+    }
+
+    fn draw_ms(&mut self) -> u64 {
+        self.next() % (self.jitter_ms + 1)
     }
 
     /// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).

@@ -36,6 +36,7 @@ pub struct Phone {
     pub fetched_bytes: u64,
     file: Arc<ModelFile>,
     executor: Option<CpuExecutor>,
+    free_at_ms: u64,
 }
 
 impl Phone {
@@ -47,6 +48,7 @@ impl Phone {
             fetched_bytes: 0,
             file: Arc::clone(file),
             executor: None,
+            free_at_ms: 0,
         }
     }
 
@@ -74,8 +76,19 @@ impl Phone {
         }
     }
 
-    /// Does a job at once; the answer comes after so many simulated ms.
-    pub fn work(&mut self, job: Job) -> (u64, Computed) {
+    /// Bytes its executor holds.
+    pub fn resident_bytes(&self) -> u64 {
+        self.executor.as_ref().map_or(0, Executor::resident_bytes)
+    }
+
+    /// Does a job at once; the answer is there at the simulated time, one job after the other.
+    pub fn work(&mut self, now_ms: u64, job: Job) -> (u64, Computed) {
+        let (ms, result) = self.result(job);
+        self.free_at_ms = now_ms.max(self.free_at_ms) + ms;
+        (self.free_at_ms, result)
+    }
+
+    fn result(&mut self, job: Job) -> (u64, Computed) {
         match job {
             Job::Measure { .. } => (
                 MEASURE_MS,

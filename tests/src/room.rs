@@ -22,8 +22,21 @@ use crate::{
 /// Until both ends of a connection are told that it opened, ms.
 const CONNECT_MS: u64 = 30;
 
+/// A message as it went over the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Who sent it.
+    pub from: MemberId,
+    /// For whom.
+    pub to: MemberId,
+    /// On which channel.
+    pub channel: Channel,
+    /// What.
+    pub bytes: Vec<u8>,
+}
+
 enum Happening {
-    Message(MemberId, MemberId, Channel, Vec<u8>),
+    Message(Message),
     Computed(MemberId, JobId, Computed),
     Connected(MemberId, MemberId),
     Disconnected(MemberId, MemberId),
@@ -35,6 +48,8 @@ pub struct Room {
     pub now_ms: u64,
     /// Who is here.
     pub phones: BTreeMap<MemberId, Phone>,
+    /// Activation messages sent since a test wanted them.
+    pub tape: Option<Vec<Message>>,
     file: Arc<ModelFile>,
     links: BTreeSet<(MemberId, MemberId)>,
     network: Network,
@@ -68,6 +83,7 @@ impl Room {
         let mut room = Self {
             now_ms: 0,
             phones: BTreeMap::from([(MemberId::HOST, phone)]),
+            tape: None,
             file: Arc::clone(file),
             links: BTreeSet::new(),
             network,
@@ -127,6 +143,13 @@ impl Room {
         );
     }
 
+    /// The connection of two phones fails; both are told.
+    pub fn cut(&mut self, a: MemberId, b: MemberId) {
+        assert!(self.links.remove(&pair(a, b)), "the fault took effect");
+        self.at(self.now_ms, Happening::Disconnected(a, b));
+        self.at(self.now_ms, Happening::Disconnected(b, a));
+    }
+
     /// Ids of the last answer.
     pub fn answer(&self) -> Vec<u32> {
         let mut answer = (0, Vec::new());
@@ -174,15 +197,16 @@ impl Room {
 
     fn carry_out(&mut self, me: MemberId, output: Output) {
         match output {
-            Output::Send { to, channel, bytes } => {
-                if self.links.contains(&pair(me, to)) {
-                    let at_ms = self.network.arrival_ms(self.now_ms, me, to, channel);
-                    self.at(at_ms, Happening::Message(me, to, channel, bytes));
-                }
-            }
+            Output::Send { to, channel, bytes } => self.send(Message {
+                from: me,
+                to,
+                channel,
+                bytes,
+            }),
             Output::Compute { job, work } => {
-                let (ms, result) = self.phones.get_mut(&me).unwrap().work(work);
-                self.at(self.now_ms + ms, Happening::Computed(me, job, result));
+                let now_ms = self.now_ms;
+                let (at_ms, result) = self.phones.get_mut(&me).unwrap().work(now_ms, work);
+                self.at(at_ms, Happening::Computed(me, job, result));
             }
             // Offer and answer travel as they would; what is in them is nobody's business here.
             Output::Connect { member, offer } => {
@@ -201,6 +225,25 @@ impl Room {
             }
             Output::Event(event) => self.phones.get_mut(&me).unwrap().events.push(event),
         }
+    }
+
+    /// Sends over the connection of the two, if there is one.
+    pub fn send(&mut self, message: Message) {
+        let Message {
+            from, to, channel, ..
+        } = message;
+        if !self.links.contains(&pair(from, to)) {
+            return;
+        }
+        if let Some(tape) = self
+            .tape
+            .as_mut()
+            .filter(|_| channel == Channel::Activation)
+        {
+            tape.push(message.clone());
+        }
+        let at_ms = self.network.arrival_ms(self.now_ms, from, to, channel);
+        self.at(at_ms, Happening::Message(message));
     }
 
     fn signal(&mut self, me: MemberId, to: MemberId, payload: &str) {
@@ -224,26 +267,40 @@ impl Room {
 
     /// Lets virtual time pass.
     pub fn run(&mut self, ms: u64) {
+        self.run_until(ms, |_| false);
+    }
+
+    /// Lets at most `ms` pass, until `enough`; whether it was enough.
+    pub fn run_until(&mut self, ms: u64, enough: impl Fn(&Self) -> bool) -> bool {
         let end_ms = self.now_ms + ms;
-        loop {
-            let timers = self.phones.iter();
-            let timer = timers
-                .filter_map(|(member, phone)| Some((phone.poll_timeout()?, *member)))
-                .min();
-            let message_ms = self.due.peek().map(|Reverse((at, _))| *at);
-            match (message_ms, timer) {
-                (Some(at), timer) if at <= end_ms && timer.is_none_or(|(due, _)| at <= due) => {
-                    self.now_ms = self.now_ms.max(at);
-                    self.happen();
-                }
-                (_, Some((at, member))) if at <= end_ms => {
-                    self.now_ms = self.now_ms.max(at);
-                    self.input(member, Input::Timeout);
-                }
-                _ => break,
+        while !enough(self) {
+            if !self.step(end_ms) {
+                self.now_ms = end_ms;
+                return enough(self);
             }
         }
-        self.now_ms = end_ms;
+        true
+    }
+
+    /// The next thing happens, if it is due by then.
+    fn step(&mut self, end_ms: u64) -> bool {
+        let timers = self.phones.iter();
+        let timer = timers
+            .filter_map(|(member, phone)| Some((phone.poll_timeout()?, *member)))
+            .min();
+        let message_ms = self.due.peek().map(|Reverse((at, _))| *at);
+        match (message_ms, timer) {
+            (Some(at), timer) if at <= end_ms && timer.is_none_or(|(due, _)| at <= due) => {
+                self.now_ms = self.now_ms.max(at);
+                self.happen();
+            }
+            (_, Some((at, member))) if at <= end_ms => {
+                self.now_ms = self.now_ms.max(at);
+                self.input(member, Input::Timeout);
+            }
+            _ => return false,
+        }
+        true
     }
 
     fn happen(&mut self) {
@@ -251,7 +308,12 @@ impl Room {
             return;
         };
         match self.happenings.remove(&sequence).unwrap() {
-            Happening::Message(from, to, channel, bytes) => {
+            Happening::Message(Message {
+                from,
+                to,
+                channel,
+                bytes,
+            }) => {
                 let arrives = self.links.contains(&pair(from, to));
                 if arrives {
                     assert!(channel == Channel::Control || bytes.len() <= 4096);
