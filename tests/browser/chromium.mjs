@@ -1,0 +1,123 @@
+// Headless Chromium processes, one for each emulated phone: pages of one browser would share a GPU process and storage.
+import { chromium } from "playwright-core";
+import { mkdtemp, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const FLAGS = [
+  "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+  "--disable-sync", "--disable-dev-shm-usage", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader",
+  "--disable-renderer-backgrounding", "--disable-background-timer-throttling",
+];
+const PLACES = [
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome",
+  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+];
+
+/** An emulated phone: a browser process of its own with a page that a script drives. */
+export class EmulatedPhone {
+  static async open(url, name) {
+    const executablePath = process.env.CHROMIUM ?? PLACES.find(existsSync);
+    if (!executablePath) throw new Error("no Chromium found: install it or set CHROMIUM to its path");
+    const profile = await mkdtemp(join(tmpdir(), "lingualinked-phone-"));
+    const context = await chromium.launchPersistentContext(profile, { executablePath, headless: true, args: FLAGS });
+    const phone = new EmulatedPhone(name, profile, context);
+    await phone.load(url);
+    return phone;
+  }
+
+  constructor(name, profile, context) {
+    this.name = name;
+    this.profile = profile;
+    this.context = context;
+    this.events = [];
+    this.listeners = new Set();
+  }
+
+  /** Opens the page; again is a reload. */
+  async load(url) {
+    this.page = this.context.pages()[0] ?? (await this.context.newPage());
+    const problem = (text) => this.tell({ type: "console", text });
+    this.page.on("pageerror", (error) => problem(String(error)));
+    this.page.on("console", (message) => message.type() === "error" && problem(message.text()));
+    await this.page.exposeFunction("tell", (event) => this.tell(event)).catch(() => {});
+    await this.page.goto(`${url}/harness.html`);
+    await this.page.evaluate(() => window.lingualinked);
+  }
+
+  tell(event) {
+    this.events.push(event);
+    for (const listener of [...this.listeners]) listener(event);
+  }
+
+  /** Makes the page's phone; its events come here. */
+  async start(options) {
+    await this.page.evaluate(async (options) => {
+      const { Phone } = await window.lingualinked;
+      const phone = new Phone(options);
+      window.phone = phone;
+      (async () => {
+        const reader = phone.events().getReader();
+        for (let next = await reader.read(); !next.done; next = await reader.read()) await window.tell(next.value);
+      })();
+    }, options);
+  }
+
+  /** Calls a method of the page's phone; rejects with its fault. */
+  async call(method, argument) {
+    const answer = await this.page.evaluate(
+      async ([method, argument]) => {
+        try {
+          return { value: await window.phone[method](argument) };
+        } catch (fault) {
+          return { fault: fault?.code ? fault : { code: "page.thrown", message: String(fault), remedy: "" } };
+        }
+      },
+      [method, argument],
+    );
+    if (answer.fault) throw new FaultError(answer.fault, this.name);
+    return answer.value;
+  }
+
+  /** The next event for which `wanted` holds, from the `from`-th on; a failure of this phone rejects. */
+  async until(wanted, from = 0, limit_ms = 300_000) {
+    return new Promise((resolve, reject) => {
+      const settle = (done, value) => {
+        clearTimeout(timer);
+        this.listeners.delete(look);
+        done(value);
+      };
+      const look = (event) => {
+        if (wanted(event)) settle(resolve, event);
+        else if (event.type === "failed" && (event.fatal || !NOTICES.has(event.fault.code))) {
+          settle(reject, new FaultError(event.fault, this.name));
+        }
+      };
+      const timer = setTimeout(() => {
+        const last = JSON.stringify(this.events.slice(-5));
+        settle(reject, new Error(`${this.name} waited ${limit_ms} ms; its last events: ${last}`));
+      }, limit_ms);
+      this.listeners.add(look);
+      this.events.slice(from).forEach(look);
+    });
+  }
+
+  async close() {
+    await this.context.close();
+    await rm(this.profile, { recursive: true, force: true });
+  }
+}
+
+/** Things a person should know that stop nothing. */
+const NOTICES = new Set(["browser.no_webgpu", "browser.no_storage", "engine.self_test"]);
+
+/** A typed failure of a phone. */
+export class FaultError extends Error {
+  constructor(fault, phone) {
+    super(`${phone}: ${fault.message}`);
+    this.fault = fault;
+  }
+}

@@ -1,0 +1,51 @@
+// A room of emulated phones: one hosts, the others join by its link, and they answer.
+import { EmulatedPhone } from "./chromium.mjs";
+
+/** Opens `budgets.length` phones on the server at `url` and returns when all segments are loaded. */
+export async function openRoom({ url, budgets, engine = "auto", contextColumns, wire, tell = () => {} }) {
+  const [model] = await (await fetch(`${url}/api/models`)).json();
+  const names = budgets.map((_, index) => (index === 0 ? "host" : `phone ${index}`));
+  const phones = await Promise.all(names.map((name) => EmulatedPhone.open(url, name)));
+  try {
+    for (const [index, phone] of phones.entries()) {
+      const options = { name: phone.name, client: phone.name, engine };
+      if (budgets[index] !== undefined) options.budgetBytes = budgets[index];
+      if (contextColumns) options.contextColumns = contextColumns;
+      if (wire) options.wire = wire;
+      await phone.start(options);
+    }
+    const [host, ...guests] = phones;
+    const { id, file, manifest } = model;
+    const { room } = await host.call("host", { id, file, manifest });
+    tell(`room ${room}`);
+    for (const guest of guests) await guest.call("join", room);
+    tell(`${phones.length} phones connected; measuring`);
+    await host.until((event) => event.type === "capacity" && event.measured
+      && host.events.findLast((e) => e.type === "members")?.members.length === phones.length);
+    await host.call("begin");
+    const { plan } = await host.until((event) => event.type === "planned");
+    await host.until((event) => event.type === "ready");
+    return { phones, host, model, plan };
+  } catch (error) {
+    await closeRoom({ phones });
+    throw error;
+  }
+}
+
+/** Asks the host; `onToken` gets text as it comes. Resolves with the `finished` event. */
+export async function ask({ host }, request, onToken = () => {}) {
+  const from = host.events.length;
+  const listener = (event) => event.type === "token" && onToken(event.text);
+  host.listeners.add(listener);
+  await host.call("generate", request);
+  const finished = await host.until((event) => event.type === "finished", from);
+  host.listeners.delete(listener);
+  return finished;
+}
+
+/** What the host knows of every member. */
+export const members = ({ host }) => host.events.findLast((event) => event.type === "members").members;
+
+export async function closeRoom({ phones }) {
+  await Promise.all(phones.map((phone) => phone.close().catch(() => {})));
+}

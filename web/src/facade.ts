@@ -1,0 +1,125 @@
+// The one typed API of the Rust module.
+
+/** Stable code, plain sentence, remedy. */
+export interface Fault {
+  code: string;
+  message: string;
+  remedy: string;
+}
+
+/** A model on this page's server. */
+export interface ModelEntry {
+  id: string;
+  name: string;
+  file: string;
+  manifest: string;
+  file_bytes: number;
+}
+
+export interface PhoneOptions {
+  name: string;
+  engine?: "auto" | "gpu" | "cpu";
+  budgetBytes?: number;
+  client?: string;
+  workerUrl?: string;
+  contextColumns?: number;
+  wire?: "f32" | "f16";
+}
+
+export interface Message {
+  role: "system" | "user" | "assistant";
+  content: string;
+}
+
+export interface Request {
+  prompt?: string;
+  messages?: Message[];
+  maxTokens?: number;
+  temperature?: number;
+  topK?: number;
+  topP?: number;
+  minP?: number;
+  repeatPenalty?: number;
+  seed?: number;
+}
+
+export interface UnitRange {
+  start: number;
+  end: number;
+}
+
+export interface Stage {
+  member: number;
+  units: UnitRange;
+  engine: "Cpu" | "Gpu";
+}
+
+export interface Plan {
+  epoch: number;
+  stages: Stage[];
+  class: { wire: string; chunk_columns: number; context_columns: number };
+  predicted_ms_per_token: number;
+  lower_bound_ms_per_token: number;
+}
+
+export interface MemberView {
+  member: number;
+  name: string;
+  engine: "Cpu" | "Gpu" | null;
+  measured: { engine: "Cpu" | "Gpu"; variant: string }[];
+  budget_bytes: number;
+  units: UnitRange[];
+  ms_per_token: number | null;
+  rtt_ms: number | null;
+  loaded_bytes: number;
+  assigned_bytes: number;
+  fetched_bytes: number;
+}
+
+export type SessionEvent =
+  | { type: "members"; members: MemberView[] }
+  | { type: "capacity"; neededBytes: number; offeredBytes: number; measured: boolean }
+  | { type: "planned"; plan: Plan; unitKinds: string[] }
+  | { type: "ready"; epoch: number }
+  | { type: "token"; request: number; id: number; atMs: number; text: string }
+  | {
+      type: "finished";
+      request: number;
+      tokens: number;
+      reason: "stop" | "length" | "cancelled";
+      msToFirstToken: number;
+      tokPerS: number;
+      text: string;
+      ids: number[];
+      promptIds: number[];
+    }
+  | { type: "failed"; fault: Fault; fatal: boolean }
+  | { type: "left" };
+
+/** This page as a phone of a room. Everything rejects with a {@link Fault}. */
+export interface Phone {
+  events(): ReadableStream<SessionEvent>;
+  host(model: { id: string; file: string; manifest: string }): Promise<{ room: string }>;
+  join(room: string): Promise<void>;
+  begin(): void;
+  generate(request: Request): void;
+  stop(): void;
+  leave(): void;
+}
+
+export interface Capabilities {
+  secureContext: boolean;
+  dataChannels: boolean;
+  opfs: boolean;
+  webgpu: boolean;
+  adapter: string | null;
+  fallbackAdapter: boolean;
+  cpu: string;
+  defaultBudgetBytes: number;
+  fault: Fault | null;
+}
+
+export interface RustModule {
+  Phone: new (options: PhoneOptions) => Phone;
+  capabilities(workerScript?: string): Promise<Capabilities>;
+}
