@@ -27,6 +27,17 @@ need_rust() {
     rustup target list --installed | grep -q wasm32-unknown-unknown || rustup target add wasm32-unknown-unknown
 }
 
+need_node() {
+    need_packages node nodejs npm
+    local major
+    major=$(node --version | sed 's/^v\([0-9]*\).*/\1/')
+    [ "$major" -ge 20 ] || missing "Node 20 or newer (found $(node --version))" "Install it from your distribution's backports or with a version manager."
+}
+
+need_chromium() {
+    [ -n "${CHROMIUM:-}" ] || [ "$(uname)" = Darwin ] || need_packages chromium chromium
+}
+
 # The same version as the crate, which Cargo.toml pins.
 need_wasm_bindgen() {
     local version

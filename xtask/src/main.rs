@@ -1,2 +1,54 @@
-//! Placeholder.
-fn main() {}
+//! `cargo xtask build | run | e2e`: one vocabulary for people and CI.
+
+mod build;
+mod command;
+mod e2e;
+mod error;
+mod run;
+mod server;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use error::Error;
+
+#[derive(Parser)]
+#[command(
+    name = "xtask",
+    about = "Builds, runs and tests LinguaLinked for the browser"
+)]
+struct Options {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build wasm module, page and server into dist/ and target/.
+    Build,
+    /// Serve the page and a model; with --phones, let emulated phones answer.
+    Run(run::Options),
+    /// Browser end-to-end tests.
+    E2e(e2e::Options),
+}
+
+fn main() -> ExitCode {
+    match work(Options::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever failed has said why.
+        Err(Error::Told) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error[{}]: {error}\n  {}", error.code(), error.remedy());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn work(task: Task) -> Result<(), Error> {
+    match task {
+        Task::Build => build::build(),
+        Task::Run(options) => run::run(&options),
+        Task::E2e(options) => e2e::run(&options),
+    }
+}

@@ -1,0 +1,159 @@
+//! The main job: serve the page, or let emulated phones answer.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use crate::{
+    build,
+    command::{program, root, succeed},
+    error::Error,
+    server::Server,
+};
+
+/// The model that ./run downloads.
+pub const DEFAULT_MODEL: &str = "models/SmolLM2-135M-Instruct.Q4_1.gguf";
+
+/// What to run.
+#[derive(Args)]
+pub struct Options {
+    /// Model file (GGUF).
+    #[arg(long, default_value = DEFAULT_MODEL)]
+    model: PathBuf,
+    /// Port to listen on; 0 takes a free one. With --phones, 0 unless given.
+    #[arg(long)]
+    port: Option<u16>,
+    /// Let so many emulated phones (headless Chromium processes) answer --prompt, print the answer, and end.
+    #[arg(long, requires = "prompt")]
+    phones: Option<u32>,
+    /// What the phones continue.
+    #[arg(long, requires = "phones")]
+    prompt: Option<String>,
+    /// Put the prompt through the model's chat template.
+    #[arg(long)]
+    chat: bool,
+    /// Tokens of the answer, at most.
+    #[arg(long, default_value_t = 64)]
+    max_tokens: u32,
+    /// 0 takes the likeliest token every time.
+    #[arg(long, default_value_t = 0.0)]
+    temperature: f32,
+    /// Seed of the sampler.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Engine of every phone; auto measures both and takes the faster.
+    #[arg(long, default_value = "auto")]
+    engine: Engine,
+    /// MiB each emulated phone offers, or `none`; too little for the model unless given.
+    #[arg(long)]
+    budget: Option<String>,
+    /// Longest conversation, in tokens.
+    #[arg(long, default_value_t = 512)]
+    context: u32,
+    /// Precision of hidden states between phones.
+    #[arg(long, default_value = "f16")]
+    wire: Wire,
+    /// Also answer on one emulated phone without a budget.
+    #[arg(long)]
+    compare: bool,
+    /// Print the result as JSON, as the last line.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Engine {
+    Auto,
+    Gpu,
+    Cpu,
+}
+
+#[derive(Clone, Copy, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Wire {
+    F32,
+    F16,
+}
+
+/// What the script that drives the phones is told.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Question<'a> {
+    url: &'a str,
+    phones: u32,
+    prompt: &'a str,
+    chat: bool,
+    max_tokens: u32,
+    temperature: f32,
+    seed: Option<u64>,
+    engine: Engine,
+    budget: Option<&'a str>,
+    context: u32,
+    wire: Wire,
+    compare: bool,
+    json: bool,
+}
+
+/// Builds, serves, and answers if asked to.
+///
+/// # Errors
+/// A step that failed.
+pub fn run(options: &Options) -> Result<(), Error> {
+    build::build()?;
+    let model = root().join(&options.model);
+    match (options.phones, &options.prompt) {
+        (Some(phones), Some(prompt)) => {
+            let server = Server::start(&model, options.port.unwrap_or(0))?;
+            answer(options, &server.url, phones, prompt)
+        }
+        _ => {
+            let server = Server::start(&model, options.port.unwrap_or(8080))?;
+            println!("open {} on this machine", server.url);
+            server.wait()
+        }
+    }
+}
+
+fn answer(options: &Options, url: &str, phones: u32, prompt: &str) -> Result<(), Error> {
+    install_driver()?;
+    let question = Question {
+        url,
+        phones,
+        prompt,
+        chat: options.chat,
+        max_tokens: options.max_tokens,
+        temperature: options.temperature,
+        seed: options.seed,
+        engine: options.engine,
+        budget: options.budget.as_deref(),
+        context: options.context,
+        wire: options.wire,
+        compare: options.compare,
+        json: options.json,
+    };
+    let question = serde_json::to_string(&question).map_err(|error| Error::File {
+        path: "options".to_owned(),
+        detail: error.to_string(),
+    })?;
+    succeed(program("node").args(["tests/browser/run.mjs", &question]))
+}
+
+/// What drives the browsers.
+///
+/// # Errors
+/// npm failed.
+pub fn install_driver() -> Result<(), Error> {
+    if root().join("tests/browser/node_modules").exists() {
+        return Ok(());
+    }
+    succeed(program("npm").args([
+        "ci",
+        "--silent",
+        "--no-audit",
+        "--no-fund",
+        "--prefix",
+        "tests/browser",
+    ]))
+}
