@@ -126,9 +126,10 @@ fn ceil_log2(value: f32) -> i32 {
     exponent - 127 + i32::from(fraction != 0)
 }
 
-/// Multiplication by a power of two is exact; f64 so that no power overflows. Rounds to nearest even once.
+/// Multiplication by a power of two is exact; f64 so that no power overflows. The product fits an f32 (what does not is far below the
+/// smallest half), so this rounds to nearest even once. Not `f16::from_f64`: its software path drops low bits of the mantissa.
 fn to_half(value: f32, exponent: i32) -> f16 {
-    f16::from_f64(f64::from(value) * power_of_two(-exponent))
+    f16::from_f32((f64::from(value) * power_of_two(-exponent)) as f32)
 }
 
 /// What no f32 holds becomes the largest that does; infinity stays, so that it is found.
@@ -211,6 +212,49 @@ mod tests {
             for (exact, rounded) in exact.iter().zip(rounded) {
                 assert!((f64::from(*exact) - f64::from(*rounded)).abs() <= largest / 2048.0);
             }
+        }
+    }
+
+    /// Halves around `value`, by search over all of them: the nearer one, the even one of two as near.
+    fn nearest_half(value: f64) -> f64 {
+        let magnitude = value.abs();
+        let at = |bits: u16| f16::from_bits(bits).to_f64();
+        let (mut below, mut above) = (0_u16, 0x7bff_u16);
+        while above - below > 1 {
+            let middle = below + (above - below) / 2;
+            if at(middle) <= magnitude {
+                below = middle;
+            } else {
+                above = middle;
+            }
+        }
+        let (down, up) = (magnitude - at(below), at(above) - magnitude);
+        let nearer = if down < up || (down == up && below.is_multiple_of(2)) {
+            below
+        } else {
+            above
+        };
+        at(nearer).copysign(value)
+    }
+
+    #[test]
+    fn every_platform_rounds_to_the_nearest_half_and_ties_to_even() {
+        let ulp = f32::EPSILON;
+        let mut values = Vec::new();
+        for step in 0..2048_u16 {
+            let tie = 1.0 + (f32::from(step) + 0.5) / 1024.0;
+            for scale in [1.0, 2.0_f32.powi(-15), 2.0_f32.powi(-24)] {
+                values.extend([tie - ulp, tie, tie + ulp, -tie - ulp].map(|value| value * scale));
+            }
+        }
+        for value in values {
+            let mut column = [value, 32768.0];
+            round_columns(WireDtype::F16Scaled, 2, &mut column);
+            assert_eq!(
+                f64::from(column[0]),
+                nearest_half(f64::from(value)),
+                "{value}"
+            );
         }
     }
 
