@@ -127,6 +127,89 @@ fn unknown_architectures_and_missing_tensors_are_named() {
     assert!(error.to_string().contains("mamba"));
 }
 
+/// The tiny model with one more metadata entry in front, and the whole file shifted by a multiple of its alignment.
+fn with_entry(key: &str, kind: u32, value: &[u8]) -> Vec<u8> {
+    let alignment = 32;
+    let text = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
+    let mut entry = [text(key), kind.to_le_bytes().to_vec(), value.to_vec()].concat();
+    let overhead = text("pad").len() + 4 + 8;
+    let padding = (alignment - (entry.len() + overhead) % alignment) % alignment;
+    let pad = [
+        text("pad"),
+        8_u32.to_le_bytes().to_vec(),
+        text(&"x".repeat(padding)),
+    ]
+    .concat();
+    entry.extend(pad);
+    let mut bytes = TINY.to_vec();
+    let entries = u64::from_le_bytes(TINY[16..24].try_into().unwrap()) + 2;
+    bytes[16..24].copy_from_slice(&entries.to_le_bytes());
+    bytes.splice(24..24, entry);
+    bytes
+}
+
+#[test]
+fn every_metadata_type_is_read_or_read_past() {
+    let array = |kind: u32, count: u64, body: &[u8]| {
+        [&kind.to_le_bytes()[..], &count.to_le_bytes(), body].concat()
+    };
+    let sizes = [1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8];
+    for (kind, size) in (0..).zip(sizes).filter(|(_, size)| *size > 0) {
+        let metadata = header(&with_entry("new", kind, &vec![1; size])).metadata;
+        assert!(metadata.get("new").is_some(), "type {kind}");
+        let list = array(kind, 3, &vec![1; 3 * size]);
+        let metadata = header(&with_entry("new", 9, &list)).metadata;
+        assert!(metadata.get("new").is_some(), "array of type {kind}");
+    }
+    assert_eq!(
+        header(&with_entry("new", 10, &[1, 0, 0, 0, 0, 0, 0, 1]))
+            .metadata
+            .u64("new"),
+        Some((1 << 56) + 1)
+    );
+    let mut nested = array(0, 2, &[7, 8]);
+    for _ in 0..3 {
+        nested = array(9, 1, &nested);
+    }
+    assert!(
+        header(&with_entry("new", 9, &nested))
+            .metadata
+            .get("new")
+            .is_some()
+    );
+    for _ in 0..2 {
+        nested = array(9, 1, &nested);
+    }
+    let deep = gguf::parse(&with_entry("new", 9, &nested), None).unwrap_err();
+    assert_eq!(deep.code(), "model.corrupt");
+}
+
+#[test]
+fn what_the_graph_cannot_express_is_refused_by_name() {
+    let text = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
+    let refused = |bytes: &[u8]| arch::build(&header(bytes)).unwrap_err();
+    for scaled in [
+        with_entry("llama.rope.scaling.type", 8, &text("linear")),
+        with_entry("llama.rope.scaling.factor", 6, &4.0_f32.to_le_bytes()),
+        with_entry("llama.rope.scale_linear", 6, &2.0_f32.to_le_bytes()),
+    ] {
+        assert!(refused(&scaled).to_string().contains("scaled rope"));
+    }
+    let plain = with_entry("llama.rope.scaling.type", 8, &text("none"));
+    arch::build(&header(&plain)).unwrap();
+    for (name, what) in [
+        ("rope_freqs.weight", "scaled rope"),
+        ("blk.0.attn_q.bias", "biases"),
+    ] {
+        let mut header = tiny().0;
+        let mut extra = header.tensors[0].clone();
+        extra.name = name.to_owned();
+        header.tensors.push(extra);
+        let error = arch::build(&header).unwrap_err();
+        assert!(error.to_string().contains(what), "{error}");
+    }
+}
+
 #[test]
 fn a_llama_is_cut_after_the_embedding_and_each_residual_add() {
     let graph = tiny().1;

@@ -137,6 +137,7 @@ impl Config {
         };
         config.check()?;
         refuse_scaled_rope(header)?;
+        refuse_biases(header)?;
         Ok(config)
     }
 
@@ -164,16 +165,39 @@ impl Config {
     }
 }
 
-/// Llama 3 stretches its frequencies; the rope op cannot, and text would go wrong without a word.
+/// Llama 3 stretches its frequencies, others divide positions; the rope op cannot, and text would go wrong without a word.
+/// llama.cpp takes a factor without a type as linear scaling.
 fn refuse_scaled_rope(header: &Header) -> Result<(), ModelError> {
-    let scaling = header.metadata.str("llama.rope.scaling.type");
-    let scaled = scaling.is_some_and(|kind| kind != "none");
+    let metadata = &header.metadata;
+    let kind = metadata.str("llama.rope.scaling.type");
+    let stretched = |key: &str| {
+        metadata
+            .f32(key)
+            .is_some_and(|factor| factor != 1.0 && factor != 0.0)
+    };
+    let scaled = match kind {
+        Some(kind) => kind != "none",
+        None => stretched("llama.rope.scaling.factor") || stretched("llama.rope.scale_linear"),
+    };
     if scaled || header.find("rope_freqs.weight").is_some() {
-        return Err(ModelError::Architecture {
-            name: "llama with scaled rope".to_owned(),
-        });
+        return Err(unsupported("scaled rope"));
     }
     Ok(())
+}
+
+/// Some exporters add biases to the linear maps; without them text would go wrong without a word.
+fn refuse_biases(header: &Header) -> Result<(), ModelError> {
+    let biased = |name: &str| name.ends_with(".bias");
+    if header.tensors.iter().any(|tensor| biased(&tensor.name)) {
+        return Err(unsupported("biases"));
+    }
+    Ok(())
+}
+
+fn unsupported(what: &str) -> ModelError {
+    ModelError::Architecture {
+        name: format!("llama with {what}"),
+    }
 }
 
 fn missing(key: &str) -> ModelError {

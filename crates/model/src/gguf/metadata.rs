@@ -7,6 +7,8 @@ use crate::error::ModelError;
 
 /// Elements of one array, at most: vocabularies have a few hundred thousand.
 const MAX_ARRAY: u64 = 4 << 20;
+/// Arrays within arrays, at most.
+const MAX_DEPTH: u32 = 4;
 
 /// A value this engine looks at. Others are read past.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +55,14 @@ impl Metadata {
     pub fn u32(&self, key: &str) -> Option<u32> {
         match self.get(key)? {
             Value::Integer(number) => u32::try_from(*number).ok(),
+            _ => None,
+        }
+    }
+
+    /// A non-negative integer.
+    pub fn u64(&self, key: &str) -> Option<u64> {
+        match self.get(key)? {
+            Value::Integer(number) => u64::try_from(*number).ok(),
             _ => None,
         }
     }
@@ -109,7 +119,7 @@ fn value(reader: &mut Reader, kind: u32) -> Result<Value, End> {
         6 => Value::Float(f32::from_le_bytes(reader.array()?).into()),
         7 => Value::Bool(reader.array()? != [0]),
         8 => Value::Text(reader.string()?),
-        9 => array(reader)?,
+        9 => array(reader, MAX_DEPTH)?,
         10 => Value::Integer(reader.u64()?.into()),
         11 => Value::Integer(i64::from_le_bytes(reader.array()?).into()),
         12 => Value::Float(f64::from_le_bytes(reader.array()?)),
@@ -117,7 +127,7 @@ fn value(reader: &mut Reader, kind: u32) -> Result<Value, End> {
     })
 }
 
-fn array(reader: &mut Reader) -> Result<Value, End> {
+fn array(reader: &mut Reader, depth: u32) -> Result<Value, End> {
     let kind = reader.u32()?;
     let count = reader.count("elements of an array", MAX_ARRAY)?;
     match kind {
@@ -131,6 +141,11 @@ fn array(reader: &mut Reader) -> Result<Value, End> {
                 .collect();
             Ok(Value::Integers(numbers?))
         }
+        9 => {
+            let depth = depth.checked_sub(1).ok_or_else(too_deep)?;
+            (0..count).try_for_each(|_| array(reader, depth).map(drop))?;
+            Ok(Value::Skipped)
+        }
         _ => {
             let element_bytes = match kind {
                 0 | 1 | 7 => 1,
@@ -143,6 +158,11 @@ fn array(reader: &mut Reader) -> Result<Value, End> {
             Ok(Value::Skipped)
         }
     }
+}
+
+fn too_deep() -> End {
+    let detail = format!("arrays within arrays, more than {MAX_DEPTH} deep");
+    ModelError::Corrupt { detail }.into()
 }
 
 fn unknown(kind: u32) -> End {
