@@ -1,9 +1,15 @@
-//! First contact and files: rooms, the page, model files. Prompts, tokens and activations never come here (I5).
+//! First contact and files: rooms whose members exchange one offer and answer, the page, and model files in ranges.
+//!
+//! Whatever members say to each other is opaque here and never logged; prompts, tokens and activations never come here.
 
-pub mod app;
+pub mod api;
+pub mod clock;
 pub mod error;
 pub mod models;
-mod range;
+pub mod refusal;
 pub mod rooms;
+pub mod serve;
+pub mod web;
 
-pub use error::ServerError;
+pub use error::StartError;
+pub use refusal::Refusal;

@@ -1,35 +1,23 @@
-//! `signaling-server --model FILE...`
+//! `signaling-server`: see `--help`.
 
-use std::{io::ErrorKind, path::PathBuf, process::ExitCode, time::Duration};
+mod options;
+
+use std::{future::Future, io::Write, net::SocketAddr, process::ExitCode, sync::Arc};
 
 use clap::Parser;
-use signaling_server::{ServerError, app, models::Models};
-use tokio::net::TcpListener;
-
-/// Serves the page, introduces phones to each other, and serves model files.
-#[derive(Parser)]
-#[command(version)]
-struct Options {
-    /// Model file (GGUF); may be given several times.
-    #[arg(long, required = true, num_args = 1..)]
-    model: Vec<PathBuf>,
-    /// Folder of the built page.
-    #[arg(long, default_value = "dist/web")]
-    web: PathBuf,
-    /// Address to listen on.
-    #[arg(long, default_value = "127.0.0.1")]
-    host: String,
-    /// Port to listen on; 0 takes a free one.
-    #[arg(long, default_value_t = 8080)]
-    port: u16,
-    /// Rooms end after being idle for so many seconds.
-    #[arg(long, default_value_t = 3600)]
-    room_idle_s: u64,
-}
+use options::Options;
+use signaling_server::{
+    StartError,
+    api::App,
+    clock::SystemClock,
+    models::{Shelf, Traffic},
+    rooms::Rooms,
+    serve,
+};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match serve(Options::parse()).await {
+    match run(Options::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error[{}]: {error}\n  {}", error.code(), error.remedy());
@@ -38,33 +26,51 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn serve(options: Options) -> Result<(), ServerError> {
-    let mut models = Models::default();
-    for path in &options.model {
-        eprintln!("reading {}", path.display());
-        models.add(path)?;
-    }
-    let Options { host, port, .. } = options;
-    let refused = |error: std::io::Error| match error.kind() {
-        ErrorKind::AddrInUse => ServerError::PortInUse { port },
-        _ => ServerError::Listen {
-            address: format!("{host}:{port}"),
-            error,
-        },
+async fn run(options: Options) -> Result<(), StartError> {
+    let listener = serve::bind(SocketAddr::new(options.host, options.port)).await?;
+    let stop = told_to_stop()?;
+    options.notice_missing_page();
+    let files = options.model.clone();
+    let shelf =
+        tokio::task::spawn_blocking(move || Shelf::read(&files, |line| eprintln!("{line}")));
+    let shelf = shelf.await.map_err(|error| system(&error))??;
+    let rooms = Arc::new(Rooms::new(options.limits(), Arc::new(SystemClock::start())));
+    let app = App {
+        rooms: Arc::clone(&rooms),
+        shelf: Arc::new(shelf),
+        traffic: Arc::new(Traffic::default()),
     };
-    let listener = TcpListener::bind((host.as_str(), port))
-        .await
-        .map_err(refused)?;
-    let address = listener.local_addr().map_err(refused)?;
-    println!("listening on http://{address}");
-    let room_idle = Duration::from_secs(options.room_idle_s);
-    axum::serve(listener, app::router(models, &options.web, room_idle))
-        .with_graceful_shutdown(async {
-            // Without a signal handler the server runs until it is ended.
-            if tokio::signal::ctrl_c().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        })
-        .await
-        .map_err(refused)
+    let address = listener.local_addr().map_err(|error| system(&error))?;
+    announce(address);
+    serve::serve(listener, serve::router(app, &options.web), rooms, stop).await
+}
+
+/// Whoever started the server may wait for this line, or may have closed the pipe.
+fn announce(address: SocketAddr) {
+    let mut out = std::io::stdout();
+    let _ = writeln!(out, "listening on http://{address}").and_then(|()| out.flush());
+}
+
+/// Ctrl-C, or the system's wish.
+fn told_to_stop() -> Result<impl Future<Output = ()> + Send, StartError> {
+    #[cfg(unix)]
+    let mut terminate = {
+        use tokio::signal::unix::{SignalKind, signal};
+        signal(SignalKind::terminate()).map_err(|error| system(&error))?
+    };
+    Ok(async move {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}
+
+fn system(error: &impl ToString) -> StartError {
+    StartError::System {
+        detail: error.to_string(),
+    }
 }

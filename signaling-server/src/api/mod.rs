@@ -1,0 +1,49 @@
+//! What pages may ask for.
+
+mod extract;
+mod files;
+mod rooms;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    routing::{get, post},
+};
+
+use crate::{
+    models::{Shelf, Traffic},
+    refusal::Refusal,
+    rooms::Rooms,
+};
+
+/// Everything requests share.
+#[derive(Clone)]
+pub struct App {
+    /// Rooms.
+    pub rooms: Arc<Rooms>,
+    /// Models.
+    pub shelf: Arc<Shelf>,
+    /// Bytes sent to clients that gave a name.
+    pub traffic: Arc<Traffic>,
+}
+
+/// Rooms and models.
+pub fn router(app: App) -> Router {
+    // A JSON string is up to twice as long as a message of line ends and quotes.
+    let most_bytes = app.rooms.limits().message_bytes * 2 + 1024;
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/api/rooms", post(rooms::create))
+        .route("/api/rooms/{room}/seats", post(rooms::take_seat))
+        .route("/api/rooms/{room}/messages", post(rooms::send))
+        .route("/api/rooms/{room}/events", get(rooms::events))
+        .route("/api/models", get(files::models))
+        .route("/api/traffic", get(files::traffic))
+        .route("/models/{id}/file", get(files::file))
+        .route("/models/{id}/manifest", get(files::manifest))
+        .method_not_allowed_fallback(async || Refusal::Method)
+        .layer(DefaultBodyLimit::max(most_bytes))
+        .with_state(app)
+}

@@ -1,0 +1,165 @@
+//! The program itself: its one line, its errors, its end.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests say what they expect by panicking"
+)]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+const TINY: &[u8] = include_bytes!("../../tests/fixtures/tiny-llama/model-f32.gguf");
+
+fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_signaling-server"));
+    command
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// A running server, stopped when dropped.
+struct Running(Child, String);
+
+impl Running {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = program(arguments).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let address = line.strip_prefix("listening on http://");
+        let address = address
+            .unwrap_or_else(|| panic!("{line}"))
+            .trim()
+            .to_owned();
+        Self(child, address)
+    }
+
+    fn send(&self, request: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.1).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
+    }
+
+    fn ask(&self, request: &str) -> String {
+        let mut answer = String::new();
+        let request = format!("{request}\r\nhost: a\r\nconnection: close\r\n\r\n");
+        self.send(&request).read_to_string(&mut answer).unwrap();
+        answer
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn failure(arguments: &[&str]) -> String {
+    let output = program(arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+    String::from_utf8(output.stderr).unwrap()
+}
+
+fn written(folder: &Path, contents: &[u8]) -> String {
+    let path = folder.join("model.gguf");
+    fs::write(&path, contents).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn it_serves_models_on_the_port_it_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = written(folder.path(), TINY);
+    let server = Running::start(&["--model", &model, "--port", "0"]);
+    assert!(
+        server
+            .ask("GET /healthz HTTP/1.1")
+            .starts_with("HTTP/1.1 200")
+    );
+    assert!(
+        server
+            .ask("GET /api/models HTTP/1.1")
+            .contains(&format!("\"file_bytes\":{}", TINY.len()))
+    );
+}
+
+#[test]
+fn a_port_in_use_is_named_with_its_remedy() {
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = other.local_addr().unwrap().port().to_string();
+    let said = failure(&["--port", &port]);
+    assert!(said.starts_with("error[server.port_in_use]: "), "{said}");
+    assert!(
+        said.contains(&port) && said.contains("\n  Stop the other program"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_model_that_cannot_be_served_is_named_with_its_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let truncated = written(folder.path(), &TINY[..TINY.len() / 2]);
+    let said = failure(&["--port", "0", "--model", &truncated]);
+    assert!(said.contains("error[model.truncated]: "), "{said}");
+    assert!(
+        said.contains("model.gguf") && said.ends_with("\n  Download the model file again.\n"),
+        "{said}"
+    );
+    let said = failure(&["--port", "0", "--model", "absent.gguf"]);
+    assert!(said.contains("error[model.unreadable]: "), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn it_ends_in_good_order_while_a_page_listens() {
+    let mut server = Running::start(&["--port", "0"]);
+    let created = "POST /api/rooms HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\
+                   host: a\r\nconnection: close\r\n\r\n{}";
+    let mut answer = String::new();
+    server.send(created).read_to_string(&mut answer).unwrap();
+    let ticket: serde_json::Value =
+        serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    let text = |name: &str| ticket[name].as_str().unwrap();
+    let events = format!(
+        "GET /api/rooms/{}/events?seat=host&key={} HTTP/1.1\r\nhost: a\r\n\r\n",
+        text("room"),
+        text("key")
+    );
+    let mut events = server.send(&events);
+    events.read_exact(&mut [0; 15]).unwrap();
+
+    let told = Instant::now();
+    let pid = server.0.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(server.0.wait().unwrap().code(), Some(0));
+    assert!(told.elapsed() < Duration::from_secs(5));
+    let mut said = String::new();
+    server
+        .0
+        .stderr
+        .as_mut()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
+    assert!(!said.contains(text("key")), "a key was logged");
+}
