@@ -5,8 +5,11 @@
 pub mod cpu;
 pub mod error;
 pub mod executor;
+pub mod gpu;
+mod memory;
 pub mod miniature;
 pub mod profile;
+mod segment;
 pub mod self_test;
 pub mod synthetic;
 

@@ -104,28 +104,6 @@ impl Block for BlockQ4_1 {
     }
 }
 
-/// Whether every half in `bytes`, whole rows in file layout, is a finite number. [`row`] is only right where it is.
-pub fn halves_are_finite(dtype: DType, bytes: &[u8]) -> bool {
-    match dtype {
-        DType::F32 => true,
-        DType::F16 => bytes.as_chunks().0.iter().all(is_finite),
-        DType::Q8_0 => cast_slice(bytes)
-            .iter()
-            .all(|block: &BlockQ8_0| is_finite(&block.scale)),
-        DType::Q4_0 => cast_slice(bytes)
-            .iter()
-            .all(|block: &BlockQ4_0| is_finite(&block.scale)),
-        DType::Q4_1 => {
-            let finite = |block: &BlockQ4_1| is_finite(&block.scale) && is_finite(&block.minimum);
-            cast_slice(bytes).iter().all(finite)
-        }
-    }
-}
-
-fn is_finite(half: &[u8; 2]) -> bool {
-    u16::from_le_bytes(*half) & 0x7c00 != 0x7c00
-}
-
 /// Finite IEEE half to single, exact. Asking whether it is finite here would cost a tenth of the time of a token.
 #[inline(always)]
 fn half_to_f32(bytes: [u8; 2]) -> f32 {
@@ -139,6 +117,7 @@ fn half_to_f32(bytes: [u8; 2]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::segment::finite::is_finite;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 

@@ -6,25 +6,14 @@ use super::{
     attention::{Cache, Heads},
     elementwise,
     linear::{self, linear},
-    misuse, operands,
-    rope::Rotations,
-    stage::{Buffers, OUT, Stage},
+    rope::rotate,
     store::Store,
-    zeroed,
 };
-use crate::{EngineError, Input, Want};
-
-/// One forward call, checked.
-pub struct Call<'a> {
-    /// Absolute position of the first column.
-    pub position: usize,
-    /// Columns; at least one.
-    pub columns: usize,
-    /// Which of them are wanted.
-    pub want: Want,
-    /// What enters.
-    pub input: Input<'a>,
-}
+use crate::{
+    EngineError, Input,
+    memory::zeroed,
+    segment::{Buffers, Call, OUT, Rotations, Stage, max_columns, misuse, operands},
+};
 
 /// What is written to while running.
 pub struct Memory {
@@ -51,7 +40,7 @@ impl Memory {
         stages: &[Stage],
         buffers: &Buffers,
     ) -> Result<Self, EngineError> {
-        let columns = class.chunk_columns.max(NumericClass::MAX_DECODE_COLUMNS) as usize;
+        let columns = max_columns(class) as usize;
         let context = class.context_columns as usize;
         let mut values = Vec::with_capacity(buffers.widths.len());
         for width in &buffers.widths {
@@ -221,7 +210,15 @@ impl Memory {
                 let rotation = rotations
                     .of(rotary_dim, freq_base)
                     .ok_or_else(|| misuse("no rotation table".into()))?;
-                rotation.rotate(last_columns(x), width, head_dim as usize, out);
+                let (rotary_dim, head_dim) = (rotary_dim as usize, head_dim as usize);
+                rotate(
+                    rotation.cos_sin(),
+                    rotary_dim,
+                    last_columns(x),
+                    width,
+                    head_dim,
+                    out,
+                );
             }
             Op::Attention {
                 q,

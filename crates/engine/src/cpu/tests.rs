@@ -10,8 +10,9 @@ use super::{
     attention::{Cache, Heads},
     elementwise,
     linear::{Matrix, TILE_ROWS, linear, linear_portable},
-    rope::Rotations,
+    rope::rotate,
 };
+use crate::segment::Rotations;
 
 const DTYPES: [DType; 5] = [
     DType::F32,
@@ -196,7 +197,8 @@ proptest! {
         // The call has one column more than is needed.
         rotations.prepare(position, columns + 1);
         let mut out = vec![f32::NAN; x.len()];
-        rotations.of(rotary_dim as u32, base).unwrap().rotate(x, width, head_dim, &mut out);
+        let angles = rotations.of(rotary_dim as u32, base).unwrap().cos_sin();
+        rotate(angles, rotary_dim, x, width, head_dim, &mut out);
         for (index, found) in out.iter().enumerate() {
             let element = index % head_dim;
             if element >= rotary_dim {

@@ -67,7 +67,11 @@ impl Model {
             stages: stages.to_vec(),
             class,
         };
-        let mut executor = CpuExecutor::new(setup).unwrap();
+        self.load(CpuExecutor::new(setup).unwrap(), stages)
+    }
+
+    /// `executor` with the weights of `stages`, ready to run.
+    pub fn load<E: Executor>(&self, mut executor: E, stages: &[UnitRange]) -> E {
         for id in segment::weights(&self.graph, stages) {
             let range = &self.graph.weights[id.0 as usize].range;
             let bytes = &self.bytes[range.start as usize..range.end as usize];

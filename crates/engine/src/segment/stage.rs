@@ -2,7 +2,10 @@
 
 use model::{CacheId, Graph, Op, UnitRange, ValueId};
 
-use super::operands::{self, inputs, output as written};
+use super::{
+    misuse,
+    operands::{self, inputs, output as written},
+};
 use crate::{EngineError, Want};
 
 /// Columns of a value that somebody reads.
@@ -52,6 +55,8 @@ pub struct Stage {
     pub range: UnitRange,
     /// What enters; `None` for token ids.
     pub input: Option<ValueId>,
+    /// What leaves.
+    pub output: ValueId,
     /// Caches its ops own.
     pub caches: Vec<CacheId>,
     /// Columns in those caches.
@@ -111,6 +116,7 @@ impl Stage {
         Ok(Self {
             range,
             input: first.input,
+            output: last.output,
             caches: units
                 .iter()
                 .flat_map(|unit| unit.caches.iter().copied())
@@ -129,6 +135,11 @@ impl Stage {
             (Some(first), Some(last)) => &graph.ops[first.ops.start..last.ops.end],
             _ => &[],
         }
+    }
+
+    /// Elements per column of what leaves.
+    pub fn output_width(&self, graph: &Graph) -> u32 {
+        graph.values[self.output.0 as usize]
     }
 
     /// Buffer that holds `value`.
@@ -221,8 +232,4 @@ fn demands(graph: &Graph, ops: &[Op], output: ValueId, want: Demand) -> Vec<Dema
         }
     }
     demands
-}
-
-fn misuse(detail: String) -> EngineError {
-    EngineError::Misuse { detail }
 }

@@ -1,0 +1,290 @@
+//! One GPU device of the page, and the only place that creates objects on it.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use futures::channel::oneshot;
+
+use crate::EngineError;
+
+/// A device that executors share. Cheap to clone.
+#[derive(Clone)]
+pub struct GpuDevice {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    adapter_name: String,
+    health: Arc<Health>,
+}
+
+/// What the driver reports between calls.
+#[derive(Default)]
+struct Health {
+    /// Why the device is gone.
+    lost: Mutex<Option<String>>,
+    /// The first error nobody asked for.
+    failure: Mutex<Option<EngineError>>,
+    created: AtomicU64,
+}
+
+impl GpuDevice {
+    /// Asks for the fastest adapter, and for a device with its buffer limits.
+    ///
+    /// # Errors
+    /// [`EngineError::NoAdapter`].
+    pub async fn request(label: &str) -> Result<Self, EngineError> {
+        let adapter = adapter().await?;
+        let offered = adapter.limits();
+        let required_limits = wgpu::Limits {
+            max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
+            max_buffer_size: offered.max_buffer_size,
+            ..wgpu::Limits::default()
+        };
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some(label),
+            required_limits,
+            ..wgpu::DeviceDescriptor::default()
+        };
+        let (device, queue) = adapter
+            .request_device(&descriptor)
+            .await
+            .map_err(|error| no_adapter(&error))?;
+        let health = Arc::new(Health::default());
+        watch(&device, &health);
+        Ok(Self {
+            device,
+            queue,
+            adapter_name: name(&adapter.get_info()),
+            health,
+        })
+    }
+
+    /// Whether the browser or the driver took the device away. Every later call fails.
+    pub fn is_lost(&self) -> bool {
+        locked(&self.health.lost).is_some()
+    }
+
+    /// What the adapter calls itself.
+    pub fn adapter_name(&self) -> String {
+        self.adapter_name.clone()
+    }
+
+    /// Buffers, bind groups, layouts, pipelines and shader modules created so far.
+    pub fn objects_created(&self) -> u64 {
+        self.health.created.load(Ordering::Relaxed)
+    }
+
+    /// Takes the device away, as a driver would.
+    pub fn destroy(&self) {
+        self.device.destroy();
+    }
+
+    /// What went wrong since the last time somebody asked, if anything.
+    ///
+    /// # Errors
+    /// [`EngineError::DeviceLost`], [`EngineError::OutOfMemory`].
+    pub(super) fn check(&self) -> Result<(), EngineError> {
+        if let Some(detail) = locked(&self.health.lost).clone() {
+            return Err(EngineError::DeviceLost { detail });
+        }
+        match locked(&self.health.failure).take() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn queue(&self) -> &wgpu::Queue {
+        &self.queue
+    }
+
+    pub(super) fn limits(&self) -> wgpu::Limits {
+        self.device.limits()
+    }
+
+    /// Catches what goes wrong with objects created until it is popped.
+    pub(super) fn watch_memory(&self) -> wgpu::ErrorScopeGuard {
+        self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory)
+    }
+
+    /// Catches kernels the driver refuses until it is popped.
+    pub(super) fn watch_validation(&self) -> wgpu::ErrorScopeGuard {
+        self.device.push_error_scope(wgpu::ErrorFilter::Validation)
+    }
+
+    /// Zeroed.
+    pub(super) fn buffer(
+        &self,
+        label: &str,
+        bytes: u64,
+        usage: wgpu::BufferUsages,
+    ) -> wgpu::Buffer {
+        self.count();
+        self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size: bytes,
+            usage,
+            mapped_at_creation: false,
+        })
+    }
+
+    pub(super) fn bind_group_layout(
+        &self,
+        entries: &[wgpu::BindGroupLayoutEntry],
+    ) -> wgpu::BindGroupLayout {
+        self.count();
+        let label = None;
+        self.device
+            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries })
+    }
+
+    /// Buffers at bindings 0, 1, ...
+    pub(super) fn bind_group(
+        &self,
+        layout: &wgpu::BindGroupLayout,
+        buffers: &[wgpu::BufferBinding<'_>],
+    ) -> wgpu::BindGroup {
+        self.count();
+        let entries: Vec<_> = (0..)
+            .zip(buffers)
+            .map(|(binding, buffer)| wgpu::BindGroupEntry {
+                binding,
+                resource: wgpu::BindingResource::Buffer(buffer.clone()),
+            })
+            .collect();
+        self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: None,
+            layout,
+            entries: &entries,
+        })
+    }
+
+    /// The kernel `main` of a WGSL text.
+    pub(super) fn pipeline(
+        &self,
+        label: &str,
+        source: String,
+        layouts: &[&wgpu::BindGroupLayout],
+    ) -> wgpu::ComputePipeline {
+        self.count();
+        let module = self
+            .device
+            .create_shader_module(wgpu::ShaderModuleDescriptor {
+                label: Some(label),
+                source: wgpu::ShaderSource::Wgsl(source.into()),
+            });
+        let layouts: Vec<_> = layouts.iter().copied().map(Some).collect();
+        let layout = self
+            .device
+            .create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label: Some(label),
+                bind_group_layouts: &layouts,
+                immediate_size: 0,
+            });
+        self.device
+            .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(label),
+                layout: Some(&layout),
+                module: &module,
+                entry_point: Some("main"),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    // Every kernel writes what it reads; a browser fills them all the same.
+                    zero_initialize_workgroup_memory: false,
+                    ..wgpu::PipelineCompilationOptions::default()
+                },
+                cache: None,
+            })
+    }
+
+    pub(super) fn encoder(&self) -> wgpu::CommandEncoder {
+        self.device
+            .create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+    }
+
+    /// Waits until the first `bytes` of a staging buffer can be read.
+    ///
+    /// # Errors
+    /// [`EngineError::DeviceLost`].
+    pub(super) async fn map(&self, staging: &wgpu::Buffer, bytes: u64) -> Result<(), EngineError> {
+        let (sender, mapped) = oneshot::channel();
+        staging.map_async(wgpu::MapMode::Read, ..bytes, move |result| {
+            // Nobody waits any more when the executor is dropped.
+            drop(sender.send(result));
+        });
+        #[cfg(not(target_arch = "wasm32"))]
+        drop(self.device.poll(wgpu::PollType::wait_indefinitely()));
+        match mapped.await {
+            Ok(Ok(())) => Ok(()),
+            _ => self.check().and(Err(EngineError::DeviceLost {
+                detail: "results could not be read back".into(),
+            })),
+        }
+    }
+
+    fn count(&self) {
+        self.health.created.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What an error scope or the driver reported.
+pub(super) fn failure(error: &wgpu::Error) -> EngineError {
+    match error {
+        wgpu::Error::OutOfMemory { .. } => EngineError::GpuLimit {
+            detail: "it has no memory left".into(),
+        },
+        wgpu::Error::Validation { .. } | wgpu::Error::Internal { .. } => EngineError::DeviceLost {
+            detail: error.to_string(),
+        },
+    }
+}
+
+async fn adapter() -> Result<wgpu::Adapter, EngineError> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends: wgpu::Backends::PRIMARY,
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    });
+    let options = wgpu::RequestAdapterOptions {
+        power_preference: wgpu::PowerPreference::HighPerformance,
+        ..wgpu::RequestAdapterOptions::default()
+    };
+    instance
+        .request_adapter(&options)
+        .await
+        .map_err(|error| no_adapter(&error))
+}
+
+fn no_adapter(error: &dyn core::fmt::Display) -> EngineError {
+    EngineError::NoAdapter {
+        detail: error.to_string(),
+    }
+}
+
+fn name(info: &wgpu::AdapterInfo) -> String {
+    let words = [&info.name, &info.driver, &info.driver_info];
+    let words: Vec<&str> = words
+        .into_iter()
+        .map(String::as_str)
+        .filter(|word| !word.is_empty())
+        .collect();
+    if words.is_empty() {
+        "WebGPU".into()
+    } else {
+        words.join(", ")
+    }
+}
+
+fn watch(device: &wgpu::Device, health: &Arc<Health>) {
+    let told = Arc::clone(health);
+    device.set_device_lost_callback(move |_, detail| {
+        locked(&told.lost).get_or_insert(detail);
+    });
+    let told = Arc::clone(health);
+    device.on_uncaptured_error(Arc::new(move |error| {
+        locked(&told.failure).get_or_insert_with(|| failure(&error));
+    }));
+}
+
+/// A thread that panicked cannot have left half of an `Option` behind.
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,178 @@
+//! The kernels: their WGSL texts, what they bind, and their pipelines.
+
+use std::collections::HashMap;
+
+use model::DType;
+
+use super::device::GpuDevice;
+
+/// One of the texts in `wgsl/`; those that read a weight exist for every storage type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kernel {
+    /// Row of a weight per token.
+    Embed(DType),
+    /// Normalised columns.
+    RmsNorm(DType),
+    /// Matrix product, 1..=8 columns.
+    LinearDecode(DType),
+    /// Matrix product, a chunk of columns.
+    LinearPrefill(DType),
+    /// Rotary embedding.
+    Rope,
+    /// Keys and values into the cache.
+    Append,
+    /// Attention over the cache.
+    Attention,
+    /// Gated activation.
+    SiluMul,
+    /// Residual add.
+    Add,
+    /// Rounding at a cut.
+    Round,
+}
+
+/// How a kernel uses a storage buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Access {
+    Read,
+    Write,
+}
+
+use Access::{Read, Write};
+
+impl Kernel {
+    /// Storage buffers from binding 1 on; binding 0 is the kernel's constants.
+    const fn bindings(self) -> &'static [Access] {
+        match self {
+            Self::Embed(_) | Self::RmsNorm(_) => &[Read, Read, Write],
+            Self::LinearDecode(_) | Self::LinearPrefill(_) => &[Read, Read, Write],
+            Self::Rope | Self::SiluMul | Self::Add => &[Read, Read, Write],
+            Self::Append => &[Read, Read, Write, Write],
+            Self::Attention => &[Read, Read, Read, Write],
+            Self::Round => &[Write],
+        }
+    }
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Embed(_) => include_str!("wgsl/embed.wgsl"),
+            Self::RmsNorm(_) => include_str!("wgsl/rms_norm.wgsl"),
+            Self::LinearDecode(_) => include_str!("wgsl/linear_decode.wgsl"),
+            Self::LinearPrefill(_) => include_str!("wgsl/linear_prefill.wgsl"),
+            Self::Rope => include_str!("wgsl/rope.wgsl"),
+            Self::Append => include_str!("wgsl/append.wgsl"),
+            Self::Attention => include_str!("wgsl/attention.wgsl"),
+            Self::SiluMul => include_str!("wgsl/silu_mul.wgsl"),
+            Self::Add => include_str!("wgsl/add.wgsl"),
+            Self::Round => include_str!("wgsl/round.wgsl"),
+        }
+    }
+
+    const fn weight_dtype(self) -> Option<DType> {
+        match self {
+            Self::Embed(dtype)
+            | Self::RmsNorm(dtype)
+            | Self::LinearDecode(dtype)
+            | Self::LinearPrefill(dtype) => Some(dtype),
+            _ => None,
+        }
+    }
+
+    /// The whole module.
+    fn source(self) -> String {
+        let mut parts = vec![include_str!("wgsl/call.wgsl")];
+        if let Some(dtype) = self.weight_dtype() {
+            parts.extend([include_str!("wgsl/matrix.wgsl"), weight_text(dtype)]);
+        }
+        parts.push(self.text());
+        parts.concat()
+    }
+}
+
+const fn weight_text(dtype: DType) -> &'static str {
+    match dtype {
+        DType::F32 => include_str!("wgsl/f32.wgsl"),
+        DType::F16 => include_str!("wgsl/f16.wgsl"),
+        DType::Q8_0 => include_str!("wgsl/q8_0.wgsl"),
+        DType::Q4_0 => include_str!("wgsl/q4_0.wgsl"),
+        DType::Q4_1 => include_str!("wgsl/q4_1.wgsl"),
+    }
+}
+
+/// Pipelines and layouts, each built when it is first asked for.
+pub struct Kernels {
+    device: GpuDevice,
+    call_layout: wgpu::BindGroupLayout,
+    layouts: HashMap<&'static [Access], wgpu::BindGroupLayout>,
+    pipelines: HashMap<Kernel, wgpu::ComputePipeline>,
+}
+
+impl Kernels {
+    /// None built yet.
+    pub fn new(device: &GpuDevice) -> Self {
+        let call_layout = device.bind_group_layout(&[entry(0, wgpu::BufferBindingType::Uniform)]);
+        Self {
+            device: device.clone(),
+            call_layout,
+            layouts: HashMap::new(),
+            pipelines: HashMap::new(),
+        }
+    }
+
+    /// Of group 0: what changes from call to call.
+    pub fn call_layout(&self) -> &wgpu::BindGroupLayout {
+        &self.call_layout
+    }
+
+    /// Of group 1: constants, then the kernel's buffers.
+    pub fn layout(&mut self, kernel: Kernel) -> wgpu::BindGroupLayout {
+        let device = &self.device;
+        let layout = self
+            .layouts
+            .entry(kernel.bindings())
+            .or_insert_with_key(|bindings| layout(device, bindings));
+        layout.clone()
+    }
+
+    /// Compiled.
+    pub fn pipeline(&mut self, kernel: Kernel) -> wgpu::ComputePipeline {
+        let layout = self.layout(kernel);
+        let (device, call_layout) = (&self.device, &self.call_layout);
+        let build = || {
+            device.pipeline(
+                &format!("{kernel:?}"),
+                kernel.source(),
+                &[call_layout, &layout],
+            )
+        };
+        self.pipelines.entry(kernel).or_insert_with(build).clone()
+    }
+}
+
+fn layout(device: &GpuDevice, bindings: &[Access]) -> wgpu::BindGroupLayout {
+    let storage = bindings.iter().map(|access| {
+        let read_only = *access == Read;
+        wgpu::BufferBindingType::Storage { read_only }
+    });
+    let types = [wgpu::BufferBindingType::Uniform]
+        .into_iter()
+        .chain(storage);
+    let entries: Vec<_> = (0..)
+        .zip(types)
+        .map(|(binding, ty)| entry(binding, ty))
+        .collect();
+    device.bind_group_layout(&entries)
+}
+
+const fn entry(binding: u32, ty: wgpu::BufferBindingType) -> wgpu::BindGroupLayoutEntry {
+    wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer {
+            ty,
+            has_dynamic_offset: false,
+            min_binding_size: None,
+        },
+        count: None,
+    }
+}

@@ -1,0 +1,158 @@
+//! What a forward call reads and writes besides weights: values, caches, inputs and the staging buffer.
+
+use model::{Graph, NumericClass, Op};
+use wgpu::BufferUsages;
+
+use super::{device::GpuDevice, weights::binding_bytes};
+use crate::{
+    EngineError, Input,
+    segment::{Buffers, Call, Demand, OUT, Rotations, Stage, max_columns},
+};
+
+/// Offset between the two parameter blocks of a call; every device accepts multiples of it.
+pub const UNIFORM_ALIGNMENT: u64 = 256;
+/// Bytes of `struct Call`, rounded up to what a uniform has.
+pub const CALL_BYTES: u64 = 16;
+
+/// Buffers of all stages; one stage runs at a time.
+pub struct Memory {
+    /// One per [`Buffers`] entry, columns x stride f32; entry [`OUT`] is what leaves.
+    pub values: Vec<wgpu::Buffer>,
+    /// Keys and values of each cache of the graph, context x width f32; `None` for those of other members.
+    pub caches: Vec<Option<[wgpu::Buffer; 2]>>,
+    /// Angles of each of `rotations`: columns x rotary_dim f32.
+    pub angles: Vec<wgpu::Buffer>,
+    /// Token ids, one per column.
+    pub tokens: wgpu::Buffer,
+    /// Two blocks of parameters: for every column, for the last one.
+    pub call: wgpu::Buffer,
+    /// For reading back.
+    pub staging: wgpu::Buffer,
+    /// Tables of the angles.
+    pub rotations: Rotations,
+    /// The incoming hidden state with its columns moved apart.
+    padded: Vec<f32>,
+}
+
+/// Elements from one column of a value to the next: whole vectors of four, the rest zero.
+pub const fn stride(width: u32) -> u32 {
+    width.next_multiple_of(4)
+}
+
+impl Memory {
+    /// For calls of at most a chunk, or the most columns of a decode call.
+    ///
+    /// # Errors
+    /// A buffer larger than the adapter can bind.
+    pub fn new(
+        device: &GpuDevice,
+        graph: &Graph,
+        class: NumericClass,
+        stages: &[Stage],
+        buffers: &Buffers,
+    ) -> Result<Self, EngineError> {
+        let columns = max_columns(class);
+        let floats = |what: &str, rows: u32, width: u32| {
+            let bytes = 4 * u64::from(rows) * u64::from(width.max(4));
+            let allowed = binding_bytes(device);
+            if bytes > allowed {
+                let detail =
+                    format!("{what} needs {bytes} bytes in one piece, {allowed} are allowed");
+                return Err(EngineError::GpuLimit { detail });
+            }
+            let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST | BufferUsages::COPY_SRC;
+            Ok(device.buffer(what, bytes, usage))
+        };
+        let widest_out = stages.iter().map(|stage| stage.output_width(graph)).max();
+        let mut widths = buffers.widths.clone();
+        widths[OUT] = widest_out.unwrap_or(0);
+        let mut values = Vec::with_capacity(widths.len());
+        for width in widths {
+            values.push(floats("value", columns, stride(width))?);
+        }
+        let mut caches: Vec<_> = graph.caches.iter().map(|_| None).collect();
+        let mut rotations = Rotations::default();
+        for op in stages.iter().flat_map(|stage| stage.ops(graph)) {
+            match *op {
+                Op::Rope {
+                    rotary_dim,
+                    freq_base,
+                    ..
+                } => rotations.add(rotary_dim, freq_base, columns as usize),
+                Op::Attention { cache, .. } => {
+                    let width = graph.caches[cache.0 as usize].width;
+                    let rows = class.context_columns;
+                    let pair = [floats("keys", rows, width)?, floats("values", rows, width)?];
+                    caches[cache.0 as usize] = Some(pair);
+                }
+                _ => {}
+            }
+        }
+        let mut angles = Vec::new();
+        for table in rotations.iter() {
+            angles.push(floats("angles", columns, table.rotary_dim)?);
+        }
+        let staging_usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
+        let call_usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
+        Ok(Self {
+            tokens: floats("tokens", columns, 1)?,
+            call: device.buffer("call", UNIFORM_ALIGNMENT + CALL_BYTES, call_usage),
+            staging: device.buffer("staging", values[OUT].size(), staging_usage),
+            values,
+            caches,
+            angles,
+            rotations,
+            padded: Vec::new(),
+        })
+    }
+
+    /// Writes what one call brings: parameters, angles, and token ids or hidden state.
+    pub fn upload(&mut self, queue: &wgpu::Queue, graph: &Graph, stage: &Stage, call: &Call<'_>) {
+        let (position, columns) = (call.position as u32, call.columns as u32);
+        let every = [position, 0, columns, 0];
+        let last = [position, columns - 1, columns, 0];
+        queue.write_buffer(&self.call, 0, bytemuck::cast_slice(&every));
+        queue.write_buffer(&self.call, UNIFORM_ALIGNMENT, bytemuck::cast_slice(&last));
+        self.rotations.prepare(call.position, call.columns);
+        for (table, buffer) in self.rotations.iter().zip(&self.angles) {
+            queue.write_buffer(buffer, 0, bytemuck::cast_slice(table.cos_sin()));
+        }
+        match (call.input, stage.input) {
+            (Input::Tokens(tokens), _) => {
+                queue.write_buffer(&self.tokens, 0, bytemuck::cast_slice(tokens));
+            }
+            (Input::Hidden(hidden), Some(value))
+                if stage.demand(value, call.want) != Demand::Nothing =>
+            {
+                let hidden = padded(&mut self.padded, hidden, graph.hidden_width);
+                let buffer = &self.values[stage.buffer(value)];
+                queue.write_buffer(buffer, 0, bytemuck::cast_slice(hidden));
+            }
+            (Input::Hidden(_), _) => {}
+        }
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> u64 {
+        let shared = [&self.tokens, &self.call, &self.staging];
+        let buffers = self.values.iter().chain(&self.angles).chain(shared);
+        let caches = self.caches.iter().flatten().flatten();
+        let host = self.rotations.bytes() + self.padded.capacity() * size_of::<f32>();
+        buffers.chain(caches).map(wgpu::Buffer::size).sum::<u64>() + host as u64
+    }
+}
+
+/// Columns x width as columns x stride.
+fn padded<'a>(scratch: &'a mut Vec<f32>, values: &'a [f32], width: u32) -> &'a [f32] {
+    let stride = stride(width) as usize;
+    if stride == width as usize {
+        return values;
+    }
+    scratch.clear();
+    for column in values.chunks_exact(width as usize) {
+        let end = scratch.len() + stride;
+        scratch.extend_from_slice(column);
+        scratch.resize(end, 0.0);
+    }
+    scratch
+}

@@ -1,0 +1,216 @@
+//! Runs the op graph on WebGPU: own WGSL kernels, a segment recorded as a fixed list of dispatches.
+//!
+//! A call is one submit of one compute pass, and one readback where something is wanted. Steady state creates no object on the
+//! device. A column's bits depend neither on how many columns run with it nor on which of them are wanted.
+
+mod device;
+mod kernels;
+mod memory;
+mod program;
+mod repack;
+mod weights;
+
+use core::pin::Pin;
+use std::sync::Arc;
+
+use model::{EngineKind, Graph, NumericClass, WeightId};
+
+pub use self::device::GpuDevice;
+use self::{
+    kernels::Kernels,
+    memory::{Memory, stride},
+    program::{Program, Source},
+    weights::Weights,
+};
+use crate::{
+    EngineError, Executor, Input, Setup, Step,
+    segment::{Buffers, Call, Demand, OUT, Stage, check_class, misuse},
+};
+
+/// What an error scope caught, once the driver has told.
+type Caught = Pin<Box<dyn Future<Output = Option<wgpu::Error>>>>;
+
+/// GPU executor of a member's segments.
+pub struct GpuExecutor {
+    device: GpuDevice,
+    graph: Arc<Graph>,
+    class: NumericClass,
+    stages: Vec<Stage>,
+    weights: Weights,
+    memory: Memory,
+    /// One per stage; empty until loading is finished.
+    programs: Vec<Program>,
+    /// Whether there was memory for the buffers; asked when loading is finished.
+    allocated: Option<Caught>,
+}
+
+impl GpuExecutor {
+    /// Allocates buffers for the weights of `setup`'s stages, their caches and scratch. Whether there was memory for them
+    /// is found out by [`Executor::finish_loading`].
+    ///
+    /// # Errors
+    /// Stages or a class that do not fit the graph, or a buffer beyond the adapter's limits.
+    pub fn new(device: &GpuDevice, setup: Setup) -> Result<Self, EngineError> {
+        let Setup {
+            graph,
+            stages: ranges,
+            class,
+        } = setup;
+        check_class(class)?;
+        device.check()?;
+        let mut buffers = Buffers::new();
+        let mut stages = Vec::with_capacity(ranges.len());
+        for range in ranges {
+            stages.push(Stage::new(&graph, range, &mut buffers)?);
+        }
+        let scope = device.watch_memory();
+        let weights = Weights::new(device, &graph, &stages)?;
+        let memory = Memory::new(device, &graph, class, &stages, &buffers)?;
+        let allocated: Caught = Box::pin(scope.pop());
+        Ok(Self {
+            device: device.clone(),
+            graph,
+            class,
+            stages,
+            weights,
+            memory,
+            programs: Vec::new(),
+            allocated: Some(allocated),
+        })
+    }
+
+    fn record(&self) -> Result<Vec<Program>, EngineError> {
+        let mut kernels = Kernels::new(&self.device);
+        let source = Source {
+            graph: &self.graph,
+            weights: &self.weights,
+            memory: &self.memory,
+            wire: self.class.wire,
+        };
+        let programs = self
+            .stages
+            .iter()
+            .map(|stage| Program::new(&self.device, &mut kernels, source, stage));
+        programs.collect()
+    }
+
+    /// Uploads, runs and, where something is wanted, copies to the staging buffer. Returns the bytes copied.
+    fn submit(&mut self, index: usize, call: &Call<'_>) -> u64 {
+        let stage = &self.stages[index];
+        let queue = self.device.queue();
+        self.memory.upload(queue, &self.graph, stage, call);
+        let mut encoder = self.device.encoder();
+        self.programs[index].encode(
+            &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()),
+            call.phase,
+            call.want,
+            call.columns,
+        );
+        let column_bytes = 4 * u64::from(stride(stage.output_width(&self.graph)));
+        let wanted = Demand::from(call.want).of(call.columns);
+        let bytes = column_bytes * wanted as u64;
+        if bytes > 0 {
+            let offset = column_bytes * (call.columns - wanted) as u64;
+            let (out, staging) = (&self.memory.values[OUT], &self.memory.staging);
+            encoder.copy_buffer_to_buffer(out, offset, staging, 0, bytes);
+        }
+        queue.submit([encoder.finish()]);
+        bytes
+    }
+
+    /// Appends the columns in the staging buffer.
+    async fn read_back(
+        &self,
+        width: u32,
+        bytes: u64,
+        out: &mut Vec<f32>,
+    ) -> Result<(), EngineError> {
+        let staging = &self.memory.staging;
+        self.device.map(staging, bytes).await?;
+        let mapped = staging.get_mapped_range(..bytes);
+        if let Ok(mapped) = &mapped {
+            let floats = mapped
+                .as_chunks()
+                .0
+                .iter()
+                .map(|bytes| f32::from_le_bytes(*bytes));
+            let stride = stride(width) as usize;
+            let kept = floats
+                .enumerate()
+                .filter(|(index, _)| index % stride < width as usize);
+            out.extend(kept.map(|(_, value)| value));
+        }
+        let read = mapped.map(drop);
+        staging.unmap();
+        read.map_err(|error| EngineError::DeviceLost {
+            detail: error.to_string(),
+        })
+    }
+}
+
+impl Executor for GpuExecutor {
+    fn kind(&self) -> EngineKind {
+        EngineKind::Gpu
+    }
+
+    fn put_rows(
+        &mut self,
+        weight: WeightId,
+        first_row: u32,
+        bytes: &[u8],
+    ) -> Result<(), EngineError> {
+        let queue = self.device.queue();
+        self.weights
+            .put_rows(queue, &self.graph, weight, first_row, bytes)
+    }
+
+    async fn finish_loading(&mut self) -> Result<(), EngineError> {
+        self.weights.finish(&self.graph)?;
+        if let Some(caught) = self.allocated.take()
+            && let Some(error) = caught.await
+        {
+            return Err(device::failure(&error));
+        }
+        if self.programs.is_empty() {
+            let scope = self.device.watch_validation();
+            let recorded = self.record();
+            if let Some(error) = scope.pop().await {
+                return Err(device::failure(&error));
+            }
+            self.programs = recorded?;
+        }
+        self.device.check()
+    }
+
+    async fn run(
+        &mut self,
+        step: &Step,
+        input: Input<'_>,
+        out: &mut Vec<f32>,
+    ) -> Result<(), EngineError> {
+        if self.programs.is_empty() {
+            return Err(misuse("a call before loading was finished".into()));
+        }
+        let (index, call) = Call::check(&self.graph, self.class, &self.stages, step, input)?;
+        self.device.check()?;
+        let bytes = self.submit(index, &call);
+        out.clear();
+        if bytes > 0 {
+            let width = self.stages[index].output_width(&self.graph);
+            self.read_back(width, bytes, out).await?;
+        }
+        self.device.check()?;
+        self.stages[index].cached_columns = step.position + step.columns;
+        Ok(())
+    }
+
+    fn truncate(&mut self, columns: u32) {
+        for stage in &mut self.stages {
+            stage.cached_columns = stage.cached_columns.min(columns);
+        }
+    }
+
+    fn resident_bytes(&self) -> u64 {
+        self.weights.bytes() + self.memory.bytes()
+    }
+}

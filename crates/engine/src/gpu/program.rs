@@ -1,0 +1,451 @@
+//! A segment as a fixed list of dispatches: recorded once, replayed for every call.
+
+use model::{Graph, Op, ValueId, WeightId, WireDtype};
+
+use super::{
+    device::GpuDevice,
+    kernels::{Kernel, Kernels},
+    memory::{CALL_BYTES, Memory, UNIFORM_ALIGNMENT, stride},
+    weights::{Piece, Tensor, Weights},
+};
+use crate::{
+    EngineError, Phase, Want,
+    segment::{Demand, Stage, misuse},
+};
+
+/// Longest head the attention kernel has room for.
+const MAX_HEAD_DIM: u32 = 256;
+/// Lanes of the elementwise kernels.
+const LANES: u32 = 64;
+/// Words of the longest constants struct, rounded up to whole vectors.
+const CONSTANT_WORDS: usize = 12;
+
+/// The dispatches of one stage.
+pub struct Program {
+    dispatches: Vec<Dispatch>,
+    /// Group 0 for every column of a call, and for its last one.
+    calls: [wgpu::BindGroup; 2],
+}
+
+struct Dispatch {
+    prefill: Launch,
+    decode: Launch,
+    bind_group: wgpu::BindGroup,
+    columns: Columns,
+}
+
+/// A pipeline and its grid.
+struct Launch {
+    pipeline: wgpu::ComputePipeline,
+    groups: u32,
+    columns_per_group: u32,
+}
+
+/// Which columns a dispatch computes.
+#[derive(Clone, Copy)]
+enum Columns {
+    /// Every one of the call.
+    Every,
+    /// As many as are needed of this value for what is wanted: one entry per [`Want`].
+    Demanded([Demand; 3]),
+}
+
+/// A dispatch before its constants have a place.
+struct Planned {
+    prefill: Grid,
+    decode: Grid,
+    constants: [u32; CONSTANT_WORDS],
+    buffers: Vec<wgpu::Buffer>,
+    columns: Columns,
+}
+
+#[derive(Clone, Copy)]
+struct Grid {
+    kernel: Kernel,
+    groups: u32,
+    columns_per_group: u32,
+}
+
+impl Grid {
+    const fn of(kernel: Kernel, groups: u32) -> Self {
+        Self {
+            kernel,
+            groups,
+            columns_per_group: 1,
+        }
+    }
+}
+
+/// What a program is recorded from.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// The model.
+    pub graph: &'a Graph,
+    /// Its weights here.
+    pub weights: &'a Weights,
+    /// Everything else it reads and writes.
+    pub memory: &'a Memory,
+    /// Rounding at cuts.
+    pub wire: WireDtype,
+}
+
+impl Program {
+    /// Compiles what the stage needs and binds every buffer.
+    ///
+    /// # Errors
+    /// Heads longer than the kernel has room for.
+    pub fn new(
+        device: &GpuDevice,
+        kernels: &mut Kernels,
+        source: Source<'_>,
+        stage: &Stage,
+    ) -> Result<Self, EngineError> {
+        let mut recorder = Recorder {
+            source,
+            stage,
+            planned: Vec::new(),
+        };
+        recorder.stage()?;
+        let planned = recorder.planned;
+        let constants = constants(device, &planned);
+        let dispatches = (0..)
+            .zip(planned)
+            .map(|(index, planned)| planned.build(device, kernels, &constants, index));
+        let dispatches = dispatches.collect();
+        let call = |offset: u64| wgpu::BufferBinding {
+            buffer: &source.memory.call,
+            offset,
+            size: wgpu::BufferSize::new(CALL_BYTES),
+        };
+        let calls = [0, UNIFORM_ALIGNMENT]
+            .map(|offset| device.bind_group(kernels.call_layout(), &[call(offset)]));
+        Ok(Self { dispatches, calls })
+    }
+
+    /// Records one call.
+    pub fn encode(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        phase: Phase,
+        want: Want,
+        columns: usize,
+    ) {
+        let [every, last] = &self.calls;
+        for dispatch in &self.dispatches {
+            let demand = match dispatch.columns {
+                Columns::Every => Demand::Every,
+                Columns::Demanded(demands) => demands[Demand::from(want) as usize],
+            };
+            let columns = demand.of(columns) as u32;
+            if columns == 0 {
+                continue;
+            }
+            let launch = match phase {
+                Phase::Prefill => &dispatch.prefill,
+                Phase::Decode => &dispatch.decode,
+            };
+            pass.set_pipeline(&launch.pipeline);
+            pass.set_bind_group(0, if demand == Demand::Last { last } else { every }, &[]);
+            pass.set_bind_group(1, &dispatch.bind_group, &[]);
+            pass.dispatch_workgroups(launch.groups, columns.div_ceil(launch.columns_per_group), 1);
+        }
+    }
+}
+
+/// The constants of every dispatch, in one immutable buffer.
+fn constants(device: &GpuDevice, planned: &[Planned]) -> wgpu::Buffer {
+    let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+    let bytes = UNIFORM_ALIGNMENT * planned.len().max(1) as u64;
+    let buffer = device.buffer("constants", bytes, usage);
+    for (index, planned) in (0..).zip(planned) {
+        let words = bytemuck::cast_slice(&planned.constants);
+        device
+            .queue()
+            .write_buffer(&buffer, index * UNIFORM_ALIGNMENT, words);
+    }
+    buffer
+}
+
+impl Planned {
+    fn build(
+        self,
+        device: &GpuDevice,
+        kernels: &mut Kernels,
+        constants: &wgpu::Buffer,
+        index: u64,
+    ) -> Dispatch {
+        let own = wgpu::BufferBinding {
+            buffer: constants,
+            offset: index * UNIFORM_ALIGNMENT,
+            size: wgpu::BufferSize::new(4 * CONSTANT_WORDS as u64),
+        };
+        let storage = self
+            .buffers
+            .iter()
+            .map(wgpu::Buffer::as_entire_buffer_binding);
+        let bindings: Vec<_> = [own].into_iter().chain(storage).collect();
+        let layout = kernels.layout(self.decode.kernel);
+        let mut launch = |grid: Grid| Launch {
+            pipeline: kernels.pipeline(grid.kernel),
+            groups: grid.groups,
+            columns_per_group: grid.columns_per_group,
+        };
+        Dispatch {
+            prefill: launch(self.prefill),
+            decode: launch(self.decode),
+            bind_group: device.bind_group(&layout, &bindings),
+            columns: self.columns,
+        }
+    }
+}
+
+/// Walks the ops of a stage and plans their dispatches.
+struct Recorder<'a> {
+    source: Source<'a>,
+    stage: &'a Stage,
+    planned: Vec<Planned>,
+}
+
+impl Recorder<'_> {
+    fn stage(&mut self) -> Result<(), EngineError> {
+        let graph = self.source.graph;
+        let range = self.stage.range;
+        for unit in &graph.units[range.start as usize..range.end as usize] {
+            for op in &graph.ops[unit.ops.clone()] {
+                self.op(op)?;
+            }
+            // Whether or not the plan cuts here (numeric contract, rule 1).
+            if self.source.wire == WireDtype::F16Scaled && graph.crosses_cut(unit.output) {
+                let width = self.width(unit.output);
+                self.plan(
+                    unit.output,
+                    Grid::of(Kernel::Round, 1),
+                    &[width, stride(width)],
+                    vec![self.value(unit.output)],
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn op(&mut self, op: &Op) -> Result<(), EngineError> {
+        match *op {
+            Op::Embed { weight, out } => self.embed(weight, out),
+            Op::RmsNorm {
+                x,
+                weight,
+                eps,
+                out,
+            } => self.norm(x, weight, eps, out),
+            Op::Linear { x, weight, out } => self.linear(x, weight, out),
+            Op::Rope {
+                x,
+                head_dim,
+                rotary_dim,
+                freq_base,
+                out,
+                ..
+            } => {
+                let angles = self.angles(rotary_dim, freq_base)?;
+                let width = self.width(out);
+                let constants = [width, stride(width), head_dim, rotary_dim];
+                let buffers = vec![self.value(x), angles, self.value(out)];
+                let grid = Grid::of(Kernel::Rope, width.div_ceil(LANES));
+                self.plan(out, grid, &constants, buffers);
+                Ok(())
+            }
+            Op::Attention { .. } => self.attention(op),
+            Op::SiluMul { gate, up, out } => {
+                self.elementwise(Kernel::SiluMul, gate, up, out);
+                Ok(())
+            }
+            Op::Add { a, b, out } => {
+                self.elementwise(Kernel::Add, a, b, out);
+                Ok(())
+            }
+        }
+    }
+
+    fn embed(&mut self, weight: WeightId, out: ValueId) -> Result<(), EngineError> {
+        let tensor = self.source.weights.tensor(self.source.graph, weight)?;
+        let groups = tensor.layout.vec4s.div_ceil(LANES);
+        for piece in &tensor.pieces {
+            let buffers = vec![
+                piece.words.clone(),
+                self.source.memory.tokens.clone(),
+                self.value(out),
+            ];
+            let constants = self.matrix(tensor, piece, out, 0.0);
+            let grid = Grid::of(Kernel::Embed(tensor.dtype), groups);
+            self.plan(out, grid, &constants, buffers);
+        }
+        Ok(())
+    }
+
+    fn norm(
+        &mut self,
+        x: ValueId,
+        weight: WeightId,
+        eps: f32,
+        out: ValueId,
+    ) -> Result<(), EngineError> {
+        let tensor = self.source.weights.tensor(self.source.graph, weight)?;
+        for piece in &tensor.pieces {
+            let buffers = vec![piece.words.clone(), self.value(x), self.value(out)];
+            let constants = self.matrix(tensor, piece, x, eps);
+            let grid = Grid::of(Kernel::RmsNorm(tensor.dtype), 1);
+            self.plan(out, grid, &constants, buffers);
+        }
+        Ok(())
+    }
+
+    fn linear(&mut self, x: ValueId, weight: WeightId, out: ValueId) -> Result<(), EngineError> {
+        let tensor = self.source.weights.tensor(self.source.graph, weight)?;
+        for piece in &tensor.pieces {
+            let rows = piece.rows.end - piece.rows.start;
+            self.planned.push(Planned {
+                prefill: Grid {
+                    kernel: Kernel::LinearPrefill(tensor.dtype),
+                    groups: rows.div_ceil(32),
+                    columns_per_group: 32,
+                },
+                decode: Grid {
+                    kernel: Kernel::LinearDecode(tensor.dtype),
+                    groups: rows.div_ceil(8),
+                    columns_per_group: 8,
+                },
+                constants: self.matrix(tensor, piece, out, 0.0),
+                buffers: vec![piece.words.clone(), self.value(x), self.value(out)],
+                columns: self.demanded(out),
+            });
+        }
+        Ok(())
+    }
+
+    fn attention(&mut self, op: &Op) -> Result<(), EngineError> {
+        let Op::Attention {
+            q,
+            k,
+            v,
+            heads,
+            kv_heads,
+            head_dim,
+            scale,
+            cache,
+            out,
+        } = *op
+        else {
+            return Ok(());
+        };
+        if head_dim > MAX_HEAD_DIM {
+            return Err(EngineError::GpuLimit {
+                detail: format!(
+                    "heads of {head_dim} elements, at most {MAX_HEAD_DIM} are possible"
+                ),
+            });
+        }
+        let cache = self.source.memory.caches.get(cache.0 as usize);
+        let [keys, values] = cache
+            .and_then(Option::as_ref)
+            .ok_or_else(|| misuse("a KV cache of another segment".into()))?;
+        let kv_width = kv_heads * head_dim;
+        self.planned.push(Planned {
+            columns: Columns::Every,
+            ..planned(
+                Grid::of(Kernel::Append, kv_width.div_ceil(LANES)),
+                &[kv_width, stride(kv_width)],
+                vec![self.value(k), self.value(v), keys.clone(), values.clone()],
+                self.demanded(out),
+            )
+        });
+        let constants = [
+            heads / kv_heads,
+            head_dim,
+            stride(heads * head_dim),
+            kv_width,
+            scale.to_bits(),
+        ];
+        let buffers = vec![self.value(q), keys.clone(), values.clone(), self.value(out)];
+        self.plan(out, Grid::of(Kernel::Attention, heads), &constants, buffers);
+        Ok(())
+    }
+
+    fn elementwise(&mut self, kernel: Kernel, a: ValueId, b: ValueId, out: ValueId) {
+        let vec4s = stride(self.width(out)) / 4;
+        let buffers = vec![self.value(a), self.value(b), self.value(out)];
+        self.plan(
+            out,
+            Grid::of(kernel, vec4s.div_ceil(LANES)),
+            &[vec4s],
+            buffers,
+        );
+    }
+
+    /// A dispatch that is the same in prefill and decode and computes what is needed of `out`.
+    fn plan(&mut self, out: ValueId, grid: Grid, constants: &[u32], buffers: Vec<wgpu::Buffer>) {
+        let columns = self.demanded(out);
+        self.planned
+            .push(planned(grid, constants, buffers, columns));
+    }
+
+    /// `struct Matrix`.
+    fn matrix(
+        &self,
+        tensor: &Tensor,
+        piece: &Piece,
+        out: ValueId,
+        eps: f32,
+    ) -> [u32; CONSTANT_WORDS] {
+        let layout = &tensor.layout;
+        padded(&[
+            piece.rows.start,
+            piece.rows.end - piece.rows.start,
+            layout.cols,
+            layout.vec4s,
+            layout.quant_words,
+            piece.first_scale(layout),
+            layout.scale_words,
+            stride(self.width(out)),
+            eps.to_bits(),
+        ])
+    }
+
+    fn angles(&self, rotary_dim: u32, freq_base: f32) -> Result<wgpu::Buffer, EngineError> {
+        let memory = self.source.memory;
+        let index = memory.rotations.index(rotary_dim, freq_base);
+        index
+            .and_then(|index| memory.angles.get(index).cloned())
+            .ok_or_else(|| misuse("no rotation table".into()))
+    }
+
+    fn value(&self, value: ValueId) -> wgpu::Buffer {
+        self.source.memory.values[self.stage.buffer(value)].clone()
+    }
+
+    fn width(&self, value: ValueId) -> u32 {
+        self.source.graph.values[value.0 as usize]
+    }
+
+    fn demanded(&self, value: ValueId) -> Columns {
+        let wants = [Want::Nothing, Want::LastColumn, Want::EveryColumn];
+        Columns::Demanded(wants.map(|want| self.stage.demand(value, want)))
+    }
+}
+
+fn planned(grid: Grid, constants: &[u32], buffers: Vec<wgpu::Buffer>, columns: Columns) -> Planned {
+    Planned {
+        prefill: grid,
+        decode: grid,
+        constants: padded(constants),
+        buffers,
+        columns,
+    }
+}
+
+fn padded(words: &[u32]) -> [u32; CONSTANT_WORDS] {
+    let mut padded = [0; CONSTANT_WORDS];
+    for (padded, word) in padded.iter_mut().zip(words) {
+        *padded = *word;
+    }
+    padded
+}

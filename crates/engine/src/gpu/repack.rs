@@ -1,0 +1,112 @@
+//! Rows in file layout, turned into the words the kernels read: quants and scales apart, everything aligned.
+
+use model::{DType, Weight};
+
+/// Words of one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowLayout {
+    dtype: DType,
+    /// Elements.
+    pub cols: u32,
+    /// Elements / 4, rounded up.
+    pub vec4s: u32,
+    /// Words of elements or quants.
+    pub quant_words: u32,
+    /// Words of scales and minima.
+    pub scale_words: u32,
+}
+
+impl RowLayout {
+    /// Of every row of a weight.
+    pub const fn of(weight: &Weight) -> Self {
+        let vec4s = weight.cols.div_ceil(4);
+        let blocks = weight.cols / 32;
+        let (quant_words, scale_words) = match weight.dtype {
+            DType::F32 => (4 * vec4s, 0),
+            DType::F16 => (2 * vec4s, 0),
+            DType::Q8_0 => (8 * blocks, blocks.div_ceil(2)),
+            DType::Q4_0 => (4 * blocks, blocks.div_ceil(2)),
+            DType::Q4_1 => (4 * blocks, blocks),
+        };
+        Self {
+            dtype: weight.dtype,
+            cols: weight.cols,
+            vec4s,
+            quant_words,
+            scale_words,
+        }
+    }
+
+    /// Bytes of a row on the GPU.
+    pub const fn bytes(&self) -> u64 {
+        4 * (self.quant_words as u64 + self.scale_words as u64)
+    }
+
+    /// Appends the words of one row in file layout.
+    pub fn push(&self, row: &[u8], quants: &mut Vec<u32>, scales: &mut Vec<u32>) {
+        let ends = (
+            quants.len() + self.quant_words as usize,
+            scales.len() + self.scale_words as usize,
+        );
+        let blocks = row.chunks_exact(self.dtype.block_bytes() as usize);
+        match self.dtype {
+            DType::F32 => quants.extend(blocks.map(word)),
+            DType::F16 => quants.extend(row.chunks(4).map(word)),
+            DType::Q8_0 => push_blocks(blocks, quants, scales, |quants| {
+                quants.chunks_exact(4).map(word)
+            }),
+            DType::Q4_0 => push_blocks(blocks, quants, scales, nibble_words),
+            DType::Q4_1 => {
+                for block in blocks {
+                    let (scale_and_minimum, nibbles) = block.split_at(4);
+                    scales.push(word(scale_and_minimum));
+                    quants.extend(nibble_words(nibbles));
+                }
+            }
+        }
+        quants.resize(ends.0, 0);
+        scales.resize(ends.1, 0);
+    }
+}
+
+/// Blocks of one scale: two scales share a word.
+fn push_blocks<'a, Words: Iterator<Item = u32>>(
+    blocks: impl Iterator<Item = &'a [u8]>,
+    quants: &mut Vec<u32>,
+    scales: &mut Vec<u32>,
+    words: impl Fn(&'a [u8]) -> Words,
+) {
+    for (index, block) in blocks.enumerate() {
+        let (scale, block) = block.split_at(2);
+        match scales.last_mut() {
+            Some(pair) if index % 2 == 1 => *pair |= word(scale) << 16,
+            _ => scales.push(word(scale)),
+        }
+        quants.extend(words(block));
+    }
+}
+
+/// At most four bytes, the first lowest.
+fn word(bytes: &[u8]) -> u32 {
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |word, byte| word << 8 | u32::from(*byte))
+}
+
+/// The file has elements 0..16 in the low and 16..32 in the high nibbles of 16 bytes; a word has eight neighbours.
+fn nibble_words(bytes: &[u8]) -> impl Iterator<Item = u32> {
+    [0, 4].into_iter().flat_map(move |shift| {
+        bytes
+            .chunks_exact(8)
+            .map(move |bytes| nibbles(bytes, shift))
+    })
+}
+
+fn nibbles(bytes: &[u8], shift: u32) -> u32 {
+    let nibble = |byte: &u8| u32::from(byte >> shift & 15);
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |word, byte| word << 4 | nibble(byte))
+}

@@ -1,0 +1,70 @@
+// Causal softmax attention over the cache, grouped-query: a workgroup per head and column walks the cache in tiles of 64 columns
+// from position 0 on, with the running maximum and sum of online softmax (arXiv 1805.02867).
+struct Shape {
+    heads_per_kv_head: u32,
+    head_dim: u32,
+    stride: u32,    // elements per column in q and out
+    kv_width: u32,  // kv_heads * head_dim
+    scale: f32,     // multiplies q . k
+}
+@group(1) @binding(0) var<uniform> shape: Shape;
+@group(1) @binding(1) var<storage, read> q: array<f32>;                     // columns x stride
+@group(1) @binding(2) var<storage, read> keys: array<f32>;                  // context x kv_width
+@group(1) @binding(3) var<storage, read> values: array<f32>;                // context x kv_width
+@group(1) @binding(4) var<storage, read_write> out: array<f32>;             // columns x stride
+
+const LANES = 64u;
+const MAX_HEAD_DIM = 256u;
+var<workgroup> scores: array<f32, LANES>;
+var<workgroup> sums: array<f32, MAX_HEAD_DIM>;  // element d belongs to lane d % LANES
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let column = call.first_column + group.y;
+    let query = column * shape.stride + group.x * shape.head_dim;
+    let kv_head = group.x / shape.heads_per_kv_head * shape.head_dim;
+    let visible = call.position + column + 1u;
+    for (var d = lane; d < shape.head_dim; d += LANES) {
+        sums[d] = 0.0;
+    }
+    var largest = -3.4e38;
+    var total = 0.0;
+    for (var tile = 0u; tile < visible; tile += LANES) {
+        let width = min(LANES, visible - tile);
+        if lane < width {
+            let key = (tile + lane) * shape.kv_width + kv_head;
+            var score = 0.0;
+            for (var d = 0u; d < shape.head_dim; d++) {
+                score += q[query + d] * keys[key + d];
+            }
+            scores[lane] = score * shape.scale;
+        }
+        workgroupBarrier();
+        var new_largest = largest;
+        for (var i = 0u; i < width; i++) {
+            new_largest = max(new_largest, scores[i]);
+        }
+        let shrink = exp(largest - new_largest);
+        largest = new_largest;
+        workgroupBarrier();
+        if lane < width {
+            scores[lane] = exp(scores[lane] - largest);
+        }
+        workgroupBarrier();
+        total *= shrink;
+        for (var i = 0u; i < width; i++) {
+            total += scores[i];
+        }
+        for (var d = lane; d < shape.head_dim; d += LANES) {
+            var sum = sums[d] * shrink;
+            for (var i = 0u; i < width; i++) {
+                sum += scores[i] * values[(tile + i) * shape.kv_width + kv_head + d];
+            }
+            sums[d] = sum;
+        }
+        workgroupBarrier();
+    }
+    for (var d = lane; d < shape.head_dim; d += LANES) {
+        out[query + d] = sums[d] / total;
+    }
+}

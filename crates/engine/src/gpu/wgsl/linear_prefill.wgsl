@@ -1,0 +1,35 @@
+// out[column, row] = weight[row] . x[column]: an invocation computes 4 rows x 4 columns, a workgroup 32 x 32, so that a chunk
+// of the usual size reads every weight once.
+@group(1) @binding(2) var<storage, read> x: array<vec4<f32>>;               // columns x vec4s
+@group(1) @binding(3) var<storage, read_write> out: array<f32>;             // columns x out_stride
+
+fn store(column: u32, row: u32, sums: vec4<f32>) {
+    if column < call.columns {
+        let at = column * matrix.out_stride + matrix.first_row + row;
+        for (var i = 0u; i < min(4u, matrix.rows - row); i++) {
+            out[at + i] = sums[i];
+        }
+    }
+}
+
+@compute @workgroup_size(8, 8)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+    let row = group.x * 32u + local.y * 4u;
+    let column = call.first_column + group.y * 32u + local.x * 4u;
+    if row >= matrix.rows || column >= call.columns {
+        return;
+    }
+    // Beyond the last row or column, the last is computed again and not stored.
+    let rows = min(vec4(row) + vec4(0u, 1u, 2u, 3u), vec4(matrix.rows - 1u));
+    let columns = min(vec4(column) + vec4(0u, 1u, 2u, 3u), vec4(call.columns - 1u)) * matrix.vec4s;
+    var sums = mat4x4<f32>();  // one column of the matrix per column of the call
+    for (var i = 0u; i < matrix.vec4s; i++) {
+        // Its rows are four rows of the weight.
+        let w = transpose(mat4x4(weight4(rows.x, i), weight4(rows.y, i), weight4(rows.z, i), weight4(rows.w, i)));
+        sums += w * mat4x4(x[columns.x + i], x[columns.y + i], x[columns.z + i], x[columns.w + i]);
+    }
+    store(column, row, sums[0]);
+    store(column + 1u, row, sums[1]);
+    store(column + 2u, row, sums[2]);
+    store(column + 3u, row, sums[3]);
+}

@@ -1,0 +1,14 @@
+// A run of rows of a weight, repacked into words: the quants of all rows, then the scales of all rows.
+struct Matrix {
+    first_row: u32,    // of the weight, counted in the model
+    rows: u32,         // held here
+    cols: u32,         // elements per row
+    vec4s: u32,        // cols / 4, rounded up; what is missing is zero
+    row_words: u32,    // quant words per row
+    scales: u32,       // index of the first scale word
+    scale_words: u32,  // scale words per row
+    out_stride: u32,   // elements per column of the output
+    eps: f32,          // of a norm
+}
+@group(1) @binding(0) var<uniform> matrix: Matrix;
+@group(1) @binding(1) var<storage, read> words: array<u32>;

@@ -1,0 +1,19 @@
+// out = gate * sigmoid(gate) * up.
+struct Shape {
+    vec4s: u32,  // elements per column / 4, rounded up
+}
+@group(1) @binding(0) var<uniform> shape: Shape;
+@group(1) @binding(1) var<storage, read> gate: array<vec4<f32>>;            // columns x vec4s
+@group(1) @binding(2) var<storage, read> up: array<vec4<f32>>;              // columns x vec4s
+@group(1) @binding(3) var<storage, read_write> out: array<vec4<f32>>;       // columns x vec4s
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let column = call.first_column + id.y;
+    if id.x < shape.vec4s && column < call.columns {
+        let at = column * shape.vec4s + id.x;
+        // Below -80 e^-x leaves f32, and the product is 0 to its last bit but one.
+        let x = gate[at];
+        out[at] = x / (1.0 + exp(min(-x, vec4(80.0)))) * up[at];
+    }
+}

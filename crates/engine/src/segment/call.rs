@@ -1,0 +1,131 @@
+//! A forward call, checked against the segment it is for.
+
+use model::{Graph, NumericClass};
+
+use super::{misuse, stage::Stage};
+use crate::{EngineError, Input, Phase, Step, Want};
+
+/// One forward call that leaves no gap, does not overflow and has the input it needs.
+pub(crate) struct Call<'a> {
+    /// Absolute position of the first column.
+    pub position: usize,
+    /// Columns; at least one.
+    pub columns: usize,
+    /// Kernels to use.
+    pub phase: Phase,
+    /// Which columns are wanted.
+    pub want: Want,
+    /// What enters.
+    pub input: Input<'a>,
+}
+
+impl<'a> Call<'a> {
+    /// Index of the stage that `step` names, and the call.
+    ///
+    /// # Errors
+    /// Unknown stage, a gap or overflow in the cache, or an input that is not what enters the stage.
+    pub fn check(
+        graph: &Graph,
+        class: NumericClass,
+        stages: &[Stage],
+        step: &Step,
+        input: Input<'a>,
+    ) -> Result<(usize, Self), EngineError> {
+        let (index, stage) = stages
+            .iter()
+            .enumerate()
+            .find(|(_, stage)| stage.range == step.stage)
+            .ok_or_else(|| misuse(format!("units {:?} are not loaded here", step.stage)))?;
+        check_columns(class, step)?;
+        check_gap(stage, step)?;
+        check_input(graph, stage, step.columns as usize, input)?;
+        let call = Self {
+            position: step.position as usize,
+            columns: step.columns as usize,
+            phase: step.phase,
+            want: step.want,
+            input,
+        };
+        Ok((index, call))
+    }
+}
+
+/// Refuses a class that no executor runs.
+///
+/// # Errors
+/// [`EngineError::Misuse`].
+pub(crate) fn check_class(class: NumericClass) -> Result<(), EngineError> {
+    class.check().map_err(|error| misuse(error.to_string()))
+}
+
+/// Most columns in one call of any kind.
+pub(crate) fn max_columns(class: NumericClass) -> u32 {
+    class.chunk_columns.max(NumericClass::MAX_DECODE_COLUMNS)
+}
+
+fn check_columns(class: NumericClass, step: &Step) -> Result<(), EngineError> {
+    let allowed = match step.phase {
+        Phase::Prefill => class.chunk_columns - step.position % class.chunk_columns,
+        Phase::Decode => NumericClass::MAX_DECODE_COLUMNS,
+    };
+    if step.columns == 0 || step.columns > allowed {
+        let Step {
+            columns,
+            position,
+            phase,
+            ..
+        } = step;
+        return Err(misuse(format!(
+            "{columns} columns at position {position} are not a {phase:?} call"
+        )));
+    }
+    match step.position.checked_add(step.columns) {
+        Some(end) if end <= class.context_columns => Ok(()),
+        end => Err(EngineError::ContextFull {
+            position: end.unwrap_or(u32::MAX),
+            context_columns: class.context_columns,
+        }),
+    }
+}
+
+fn check_gap(stage: &Stage, step: &Step) -> Result<(), EngineError> {
+    let (position, cached) = (step.position, stage.cached_columns);
+    if stage.caches.is_empty() || position <= cached {
+        return Ok(());
+    }
+    Err(misuse(format!(
+        "position {position} leaves a gap after {cached} cached columns"
+    )))
+}
+
+fn check_input(
+    graph: &Graph,
+    stage: &Stage,
+    columns: usize,
+    input: Input<'_>,
+) -> Result<(), EngineError> {
+    let hidden_len = columns.checked_mul(graph.hidden_width as usize);
+    let fits = match input {
+        Input::Tokens(tokens) => stage.input.is_none() && tokens.len() == columns,
+        Input::Hidden(hidden) => stage.input.is_some() && Some(hidden.len()) == hidden_len,
+    };
+    if !fits {
+        return Err(misuse(format!(
+            "the input is not {columns} columns of what enters units {:?}",
+            stage.range
+        )));
+    }
+    match input {
+        Input::Tokens(tokens) => check_tokens(graph.vocabulary, tokens),
+        Input::Hidden(_) => Ok(()),
+    }
+}
+
+fn check_tokens(vocabulary: u32, tokens: &[u32]) -> Result<(), EngineError> {
+    match tokens.iter().find(|token| **token >= vocabulary) {
+        Some(token) => Err(misuse(format!(
+            "token {token} is not in the vocabulary of {vocabulary}"
+        ))),
+        None => Ok(()),
+    }
+}

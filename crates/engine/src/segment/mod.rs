@@ -1,0 +1,34 @@
+//! What the CPU and the GPU executor have in common: segments checked against the graph, calls checked against the segment,
+//! and the count of weight rows that arrived.
+
+mod arrivals;
+mod call;
+pub(crate) mod finite;
+pub(crate) mod operands;
+pub(crate) mod rotations;
+mod stage;
+
+pub(crate) use arrivals::Arrivals;
+pub(crate) use call::{Call, check_class, max_columns};
+pub(crate) use rotations::Rotations;
+pub(crate) use stage::{Buffers, Demand, OUT, Stage};
+
+use model::{Graph, Weight, WeightId};
+
+use crate::EngineError;
+
+/// A weight of the graph.
+///
+/// # Errors
+/// None of that number.
+pub(crate) fn weight(graph: &Graph, id: WeightId) -> Result<&Weight, EngineError> {
+    graph
+        .weights
+        .get(id.0 as usize)
+        .ok_or_else(|| misuse(format!("the model has no weight number {}", id.0)))
+}
+
+/// A call that contradicts the setup.
+pub(crate) fn misuse(detail: String) -> EngineError {
+    EngineError::Misuse { detail }
+}
