@@ -301,6 +301,36 @@ impl Executor for Rows {
 }
 
 #[test]
+fn weights_larger_than_a_binding_lie_in_several() {
+    let device = device();
+    let class = NumericClass {
+        context_columns: 20,
+        ..CLASS
+    };
+    let graph = Arc::new(llama(odd(DType::F16)));
+    let stage = whole(&graph);
+    let small = device.clone().with_bindings_of(3500);
+    let before = device.objects_created();
+    let mut one = gpu(&device, &graph, &[stage], class);
+    let between = device.objects_created();
+    let mut several = gpu(&small, &graph, &[stage], class);
+    assert!(device.objects_created() - between > between - before + 8);
+    let tokens = synthetic::tokens(&graph, 8);
+    for step in [prefill(stage, 0, 8), decode(stage, 8, 3)] {
+        let input = Input::Tokens(&tokens[..step.columns as usize]);
+        assert_eq!(
+            bits(&run(&mut several, step, input)),
+            bits(&run(&mut one, step, input))
+        );
+    }
+    let tiny = device.with_bindings_of(64);
+    let error = GpuExecutor::new(&tiny, setup(&graph, &[stage], class))
+        .map(drop)
+        .unwrap_err();
+    assert_eq!(error.code(), "engine.gpu_limit");
+}
+
+#[test]
 fn verifying_several_columns_has_the_bits_of_one_by_one() {
     let device = device();
     for dtype in [DType::F32, DType::Q4_1] {

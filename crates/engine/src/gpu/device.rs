@@ -15,8 +15,12 @@ pub struct GpuDevice {
     device: wgpu::Device,
     queue: wgpu::Queue,
     adapter_name: String,
+    binding_bytes: u64,
     health: Arc<Health>,
 }
+
+/// Largest binding asked for, whatever the adapter offers: every WebGPU device has it.
+const MAX_BINDING_BYTES: u64 = 128 << 20;
 
 /// What the driver reports between calls.
 #[derive(Default)]
@@ -53,6 +57,9 @@ impl GpuDevice {
         let health = Arc::new(Health::default());
         watch(&device, &health);
         Ok(Self {
+            binding_bytes: MAX_BINDING_BYTES
+                .min(offered.max_storage_buffer_binding_size)
+                .min(offered.max_buffer_size),
             device,
             queue,
             adapter_name: name(&adapter.get_info()),
@@ -73,6 +80,14 @@ impl GpuDevice {
     /// Buffers, bind groups, layouts, pipelines and shader modules created so far.
     pub fn objects_created(&self) -> u64 {
         self.health.created.load(Ordering::Relaxed)
+    }
+
+    /// This device, with bindings of at most `bytes`: larger weights lie in several buffers.
+    pub fn with_bindings_of(self, bytes: u64) -> Self {
+        Self {
+            binding_bytes: self.binding_bytes.min(bytes),
+            ..self
+        }
     }
 
     /// Takes the device away, as a driver would.
@@ -98,8 +113,9 @@ impl GpuDevice {
         &self.queue
     }
 
-    pub(super) fn limits(&self) -> wgpu::Limits {
-        self.device.limits()
+    /// Bytes of the largest binding.
+    pub(super) fn binding_bytes(&self) -> u64 {
+        self.binding_bytes
     }
 
     /// Catches what goes wrong with objects created until it is popped.

@@ -3,7 +3,7 @@
 use model::{Graph, NumericClass, Op};
 use wgpu::BufferUsages;
 
-use super::{device::GpuDevice, weights::binding_bytes};
+use super::device::GpuDevice;
 use crate::{
     EngineError, Input,
     segment::{Buffers, Call, Demand, OUT, Rotations, Stage, max_columns},
@@ -54,7 +54,7 @@ impl Memory {
         let columns = max_columns(class);
         let floats = |what: &str, rows: u32, width: u32| {
             let bytes = 4 * u64::from(rows) * u64::from(width.max(4));
-            let allowed = binding_bytes(device);
+            let allowed = device.binding_bytes();
             if bytes > allowed {
                 let detail =
                     format!("{what} needs {bytes} bytes in one piece, {allowed} are allowed");

@@ -10,8 +10,6 @@ use crate::{
     segment::{Arrivals, Stage, misuse, weight},
 };
 
-/// Largest binding asked for, whatever the adapter offers: every WebGPU device has it.
-const MAX_BINDING_BYTES: u64 = 128 << 20;
 /// Rows that one dispatch of the decode kernel reaches.
 const MAX_ROWS: u64 = 65535 * 8;
 /// Words repacked before they are handed to the queue.
@@ -143,7 +141,7 @@ impl Tensor {
     fn new(device: &GpuDevice, weight: &Weight) -> Result<Self, EngineError> {
         let layout = RowLayout::of(weight);
         let row_bytes = weight.dtype.row_bytes(weight.cols);
-        let rows_per_piece = (binding_bytes(device) / layout.bytes()).min(MAX_ROWS) as u32;
+        let rows_per_piece = (device.binding_bytes() / layout.bytes()).min(MAX_ROWS) as u32;
         if rows_per_piece == 0 {
             return Err(EngineError::GpuLimit {
                 detail: format!("a row of weight {} is too long", weight.name),
@@ -187,14 +185,6 @@ impl Piece {
     pub fn first_scale(&self, layout: &RowLayout) -> u32 {
         (self.rows.end - self.rows.start) * layout.quant_words
     }
-}
-
-/// Bytes of the largest binding.
-pub fn binding_bytes(device: &GpuDevice) -> u64 {
-    let limits = device.limits();
-    MAX_BINDING_BYTES
-        .min(limits.max_storage_buffer_binding_size)
-        .min(limits.max_buffer_size)
 }
 
 /// Writes rows from row `at` of the piece on.
