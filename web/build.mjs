@@ -9,7 +9,7 @@ if (!out) throw new Error("usage: node build.mjs OUT");
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 await build({
-  entryPoints: [here("src/harness.ts")],
+  entryPoints: [here("src/main.ts"), here("src/harness.ts")],
   outdir: out,
   bundle: true,
   format: "esm",
@@ -18,4 +18,6 @@ await build({
   // Built from Rust beside the scripts.
   external: ["./wasm/lingualinked.js"],
 });
+await cp(here("../index.html"), join(out, "index.html"));
+await cp(here("style.css"), join(out, "style.css"));
 await cp(here("harness.html"), join(out, "harness.html"));

@@ -1,0 +1,28 @@
+// Stands in for wasm/lingualinked.js in shots.mjs: phones that do nothing but tell what a script gives them.
+export default async function () {}
+
+export async function capabilities() {
+  return globalThis.scriptedCapabilities;
+}
+
+export class Phone {
+  constructor(options) {
+    this.options = options;
+    this.stream = new ReadableStream({ start: (controller) => (this.controller = controller) });
+    globalThis.scriptedPhone = this;
+  }
+  events() {
+    return this.stream;
+  }
+  emit(event) {
+    this.controller.enqueue(event);
+  }
+  async host() {
+    return { room: "4f1d0c9be2a76835" };
+  }
+  async join() {}
+  begin() {}
+  generate() {}
+  stop() {}
+  leave() {}
+}

@@ -1,0 +1,193 @@
+// node shots.mjs BUILT OUT: pictures of every view of the page built in BUILT, from a scripted room: no model, no phones.
+import { createServer } from "node:http";
+import { mkdir, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { extname, join } from "node:path";
+
+const [built, out] = process.argv.slice(2);
+if (!built || !out) throw new Error("usage: node shots.mjs BUILT OUT");
+const { chromium } = createRequire(new URL("../tests/browser/package.json", import.meta.url))("playwright-core");
+
+const SIZES = [{ width: 390, height: 844 }, { width: 1280, height: 800 }];
+const THEMES = ["light", "dark"];
+const LANGUAGES = ["en", "ko"];
+const CSP = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; style-src 'self'; "
+  + "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".json": "application/json" };
+const MODELS = [
+  { id: "smollm2-135m", name: "SmolLM2-135M-Instruct.Q4_1", file: "/models/smollm2-135m/file", manifest: "/models/smollm2-135m/manifest", file_bytes: 98_362_432 },
+  { id: "large", name: "Llama-3.2-3B-Instruct.Q4_K_M", file: "/models/large/file", manifest: "/models/large/manifest", file_bytes: 2_019_377_696 },
+];
+const CAPABLE = { secureContext: true, dataChannels: true, opfs: true, webgpu: true, adapter: "apple metal-3", fallbackAdapter: false, cpu: "6 cores, SIMD", defaultBudgetBytes: 2 ** 30, fault: null };
+const MB = 1e6;
+
+const NAMES = { en: ["Blue Otter", "Green Heron", "Silver Hare"], ko: ["파란 수달", "초록 왜가리", "은빛 토끼"] };
+const TEXT = {
+  en: {
+    question: "Why does bread rise?",
+    answer: "Yeast eats the sugar in the dough and gives off carbon dioxide. The gluten in the flour forms a net that holds the gas, so the dough grows.\n\n1. Mix flour, water, salt and yeast.\n2. Let it rest for an hour.\n3. Bake it hot.",
+  },
+  ko: {
+    question: "빵은 왜 부풀어 오르나요?",
+    answer: "효모가 반죽 속의 당을 먹고 이산화탄소를 내보냅니다. 밀가루의 글루텐이 그물처럼 기체를 붙잡아 반죽이 커집니다.\n\n1. 밀가루, 물, 소금, 효모를 섞습니다.\n2. 한 시간 쉬게 합니다.\n3. 뜨겁게 굽습니다.",
+  },
+};
+const RUNS = [[[0, 13], [60, 62]], [[13, 37]], [[37, 60]]];
+
+const member = (language, id, { measured = true, loaded = 0, placed = false, budget = 420 * MB } = {}) => ({
+  member: id,
+  name: NAMES[language][id],
+  engine: placed ? (id === 2 ? "Cpu" : "Gpu") : null,
+  measured: measured ? [{ engine: "Gpu", variant: "apple metal-3" }] : [],
+  budget_bytes: budget,
+  units: placed ? RUNS[id].map(([start, end]) => ({ start, end })) : [],
+  ms_per_token: loaded === 1 ? 21.4 + 9 * id : null,
+  rtt_ms: id === 0 ? null : 4.2 * id,
+  loaded_bytes: Math.round(loaded * (34 + 3 * id) * MB),
+  assigned_bytes: placed ? (34 + 3 * id) * MB : 0,
+  fetched_bytes: Math.round(loaded * (34 + 3 * id) * MB),
+});
+const members = (list) => ({ type: "members", members: list });
+const capacity = (needed, offered, measured = true) => ({ type: "capacity", neededBytes: needed * MB, offeredBytes: offered * MB, measured });
+const planned = {
+  type: "planned",
+  plan: {
+    epoch: 1,
+    stages: [[0, 0], [1, 0], [2, 0], [0, 1]].map(([id, run]) => ({ member: id, units: { start: RUNS[id][run][0], end: RUNS[id][run][1] }, engine: id === 2 ? "Cpu" : "Gpu" })),
+    class: { wire: "F16Scaled", chunk_columns: 32, context_columns: 1024 },
+    predicted_ms_per_token: 96.4,
+    lower_bound_ms_per_token: 91.8,
+  },
+  unitKinds: [],
+};
+const failed = (code, message, remedy, fatal = false) => ({ type: "failed", fault: { code, message, remedy }, fatal });
+
+/** A page in one state, by what a person did and the room told. */
+class Scene {
+  constructor(page, language) {
+    this.page = page;
+    this.language = language;
+  }
+  three(options) {
+    return members([0, 1, 2].map((id) => member(this.language, id, { ...options, placed: true })));
+  }
+  async start() {
+    await this.page.waitForSelector("button.primary:not(:disabled)");
+  }
+  async host(...events) {
+    await this.start();
+    await this.page.click("button.primary");
+    await this.page.waitForSelector(".room");
+    await this.tell(...events);
+  }
+  async guest(...events) {
+    await this.start();
+    await this.page.fill("#name", NAMES[this.language][1]);
+    await this.page.click("button.primary");
+    await this.page.waitForSelector(".room");
+    await this.tell(...events);
+  }
+  async ready() {
+    await this.host(members([0, 1, 2].map((id) => member(this.language, id))), capacity(300, 1200), planned, this.three({ loaded: 1 }), { type: "ready", epoch: 1 });
+  }
+  async asked(share) {
+    await this.ready();
+    const { question, answer } = TEXT[this.language];
+    await this.page.fill("textarea", question);
+    await this.page.keyboard.press("Enter");
+    const words = answer.slice(0, Math.round(answer.length * share)).match(/\s*\S+/gu) ?? [];
+    await this.tell(...words.map((text, index) => ({ type: "token", request: 1, id: index, atMs: 900 + 100 * index, text })));
+    return { words, answer };
+  }
+  async answered() {
+    const { words, answer } = await this.asked(1);
+    await this.tell({ type: "finished", request: 1, tokens: words.length, reason: "stop", msToFirstToken: 900, tokPerS: 9.7, text: answer, ids: [], promptIds: [] });
+    await this.page.evaluate(() => document.activeElement?.blur());
+  }
+  async tell(...events) {
+    for (const event of events) await this.page.evaluate((event) => globalThis.scriptedPhone.emit(event), event);
+    await this.page.waitForTimeout(60);
+  }
+}
+
+const SCENES = {
+  start: { run: (scene) => scene.start() },
+  "start-settings": { run: async (scene) => { await scene.start(); await scene.page.click("summary"); await scene.page.fill("#link", "hello"); await scene.page.click("form:last-of-type button"); } },
+  "start-cpu": { capabilities: { ...CAPABLE, webgpu: false, adapter: null, opfs: false }, run: (scene) => scene.start() },
+  "start-unable": {
+    capabilities: { ...CAPABLE, dataChannels: false, fault: { code: "browser.no_webrtc", message: "this browser cannot connect to other phones (WebRTC is missing)", remedy: "Use a current Chrome, Safari, Edge or Firefox, and allow WebRTC in its settings." } },
+    run: (scene) => scene.page.waitForSelector(".fault"),
+  },
+  "host-measuring": { run: (scene) => scene.host(members([member(scene.language, 0, { measured: false })])) },
+  "host-short": { run: (scene) => scene.host(members([member(scene.language, 0)]), capacity(780, 360)) },
+  "host-enough": { run: (scene) => scene.host(members([0, 1, 2].map((id) => member(scene.language, id))), capacity(780, 1120)) },
+  loading: { run: async (scene) => { await scene.host(planned, scene.three({ loaded: 0.1 })); await scene.page.waitForTimeout(600); await scene.tell(scene.three({ loaded: 0.42 })); } },
+  ready: { run: async (scene) => { await scene.ready(); await scene.page.evaluate(() => document.activeElement?.blur()); } },
+  typing: { run: async (scene) => { await scene.answered(); await scene.page.fill("textarea", `${TEXT[scene.language].question}\n${TEXT[scene.language].question}`); } },
+  answering: { run: (scene) => scene.asked(0.5) },
+  answered: { run: (scene) => scene.answered() },
+  "answered-details": { run: async (scene) => { await scene.answered(); await scene.page.click(".panel > .details > summary"); } },
+  "host-late": { run: async (scene) => { await scene.answered(); await scene.tell(members([...[0, 1].map((id) => member(scene.language, id, { placed: true, loaded: 1 })), member(scene.language, 2)])); } },
+  "member-lost": {
+    run: async (scene) => {
+      await scene.asked(0.4);
+      await scene.tell(
+        failed("member.lost", "phone 2 left the room", "Load the model again with the phones that are left, or invite the phone again."),
+        members([0, 1].map((id) => member(scene.language, id))), capacity(780, 900),
+      );
+    },
+  },
+  leaving: { run: async (scene) => { await scene.ready(); await scene.page.click("header button"); } },
+  join: { hash: "#room=4f1d0c9be2a76835", run: (scene) => scene.start() },
+  "guest-waiting": { hash: "#room=4f1d0c9be2a76835", run: (scene) => scene.guest(members([0, 1].map((id) => member(scene.language, id)))) },
+  "guest-ready": { hash: "#room=4f1d0c9be2a76835", run: (scene) => scene.guest(planned, scene.three({ loaded: 1 }), { type: "ready", epoch: 1 }) },
+  over: { hash: "#room=4f1d0c9be2a76835", run: (scene) => scene.guest(failed("host.lost", "the phone that started the room is gone", "Start a new room, or join another one.", true)) },
+};
+
+async function serve() {
+  const scripted = await readFile(new URL("scripted-room.js", import.meta.url));
+  const server = createServer(async (request, response) => {
+    const path = new URL(request.url, "http://localhost").pathname;
+    const file = path === "/" ? "/index.html" : path;
+    const body = file === "/api/models" ? JSON.stringify(MODELS)
+      : file === "/wasm/lingualinked.js" ? scripted
+      : await readFile(join(built, file)).catch(() => null);
+    const type = file === "/api/models" ? ".json" : extname(file);
+    response.writeHead(body === null ? 404 : 200, { "content-type": TYPES[type] ?? "text/plain", "content-security-policy": CSP });
+    response.end(body);
+  });
+  await new Promise((done) => server.listen(0, "localhost", done));
+  return server;
+}
+
+const server = await serve();
+const url = `http://localhost:${server.address().port}/`;
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+await mkdir(out, { recursive: true });
+const wanted = (name) => !process.env.ONLY || process.env.ONLY.split(",").includes(name);
+let problems = 0;
+try {
+  for (const viewport of SIZES) for (const colorScheme of THEMES) for (const language of LANGUAGES) {
+    for (const [name, { hash = "", capabilities = CAPABLE, run }] of Object.entries(SCENES)) {
+      if (!wanted(name)) continue;
+      const context = await browser.newContext({ viewport, colorScheme, locale: language, reducedMotion: "reduce" });
+      const page = await context.newPage();
+      const label = `${name}-${viewport.width}-${colorScheme}-${language}`;
+      const complain = (text) => { problems += 1; console.error(`${label}: ${text}`); };
+      page.on("pageerror", (error) => complain(error.stack));
+      page.on("console", (message) => message.type() === "error" && complain(message.text()));
+      await page.addInitScript((found) => (globalThis.scriptedCapabilities = found), capabilities);
+      page.setDefaultTimeout(5000);
+      await page.goto(url + hash);
+      await run(new Scene(page, language)).catch((error) => complain(error.message));
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+      if (wide) complain("scrolls sideways");
+      await page.screenshot({ path: join(out, `${label}.png`) });
+      await context.close();
+    }
+  }
+} finally {
+  await browser.close();
+  server.close();
+}
+process.exitCode = problems > 0 ? 1 : 0;

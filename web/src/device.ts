@@ -1,0 +1,86 @@
+// What this phone can do and what its owner lets it do.
+import { el, fill, type Child } from "./dom";
+import { faultCard, loadFault } from "./errors";
+import type { Capabilities, PhoneOptions } from "./facade";
+import { bytes } from "./format";
+import { say } from "./strings";
+import { load } from "./wasm";
+
+type Engine = NonNullable<PhoneOptions["engine"]>;
+
+const MIB = 2 ** 20;
+const BUDGETS_MIB = [256, 512, 1024, 2048, 3072];
+
+/** Capability lines, and memory and engine to choose. */
+export class Device {
+  readonly element = el("section", { class: "device", "aria-label": say.thisPhone });
+  /** Whether this browser can take part. */
+  able = false;
+  #budget = el("select", { id: "budget" });
+  #engine = el("select", { id: "engine" });
+
+  /** `changed` is called when `able` is known. */
+  constructor(readonly changed: () => void) {
+    void this.#look();
+  }
+
+  get options(): Pick<PhoneOptions, "engine" | "budgetBytes"> {
+    return { engine: this.#engine.value as Engine, budgetBytes: Number(this.#budget.value) };
+  }
+
+  async #look(): Promise<void> {
+    fill(this.element, el("p", { class: "muted", role: "status" }, say.checking));
+    try {
+      const { capabilities } = await load();
+      this.#show(await capabilities());
+    } catch (thrown) {
+      const again = el("button", { type: "button", onclick: () => void this.#look() }, say.retry);
+      fill(this.element, faultCard(loadFault(thrown), again));
+    }
+  }
+
+  #show(found: Capabilities): void {
+    this.able = found.secureContext && found.dataChannels;
+    if (!this.able && found.fault) {
+      fill(this.element, faultCard(found.fault));
+    } else {
+      const lines = el("ul", { class: "checks" }, ...capabilityLines(found).map((line) => el("li", {}, line)));
+      fill(this.element, lines, this.#settings(found));
+    }
+    this.changed();
+  }
+
+  #settings(found: Capabilities): HTMLElement {
+    const budgets = BUDGETS_MIB.map((mib) => mib * MIB);
+    const known = found.defaultBudgetBytes;
+    const choices = budgets.includes(known) ? budgets : [...budgets, known].sort((a, b) => a - b);
+    fill(this.#budget, ...choices.map((budget) => option(String(budget), bytes(budget), budget === known)));
+    const engines: [Engine, string][] = [["auto", say.engineAuto], ["gpu", say.engineGpu], ["cpu", say.engineCpu]];
+    const usable = engines.filter(([engine]) => found.webgpu || engine !== "gpu");
+    fill(this.#engine, ...usable.map(([engine, text]) => option(engine, text, engine === "auto")));
+    return el(
+      "details",
+      { class: "details" },
+      el("summary", {}, say.settings),
+      el("div", { class: "details-body" }, field("budget", say.memory, this.#budget), field("engine", say.engine, this.#engine)),
+    );
+  }
+}
+
+/** A label and what it is for. */
+export function field(id: string, label: string, ...control: Child[]): HTMLElement {
+  return el("div", { class: "field" }, el("label", { for: id }, label), ...control);
+}
+
+export function option(value: string, text: string, selected: boolean): HTMLOptionElement {
+  return el("option", { value, selected }, text);
+}
+
+function capabilityLines(found: Capabilities): string[] {
+  return [found.dataChannels ? say.connects : say.connectsNot, compute(found), found.opfs ? say.keeps : say.keepsNot];
+}
+
+function compute(found: Capabilities): string {
+  if (!found.webgpu) return say.computesCpu(found.cpu);
+  return found.fallbackAdapter ? say.computesSoftware : say.computesGpu(found.adapter ?? "");
+}

@@ -1,0 +1,54 @@
+// Faults: what happened, what to do, and the code in small print.
+import { el, type Child } from "./dom";
+import { koreanFaults } from "./errors-ko";
+import type { Fault } from "./facade";
+import { say } from "./strings";
+
+/** Things a person should know that stop nothing. */
+const NOTICES = new Set(["browser.no_webgpu", "browser.no_storage", "engine.self_test"]);
+
+export function isNotice(fault: Fault): boolean {
+  return NOTICES.has(fault.code);
+}
+
+/** Whatever was thrown, as a fault. */
+export function faultOf(thrown: unknown): Fault {
+  if (isFault(thrown)) return thrown;
+  const detail = thrown instanceof Error ? thrown.message : String(thrown);
+  return { code: "page.unexpected", message: `${say.unexpected} (${detail})`, remedy: say.unexpectedRemedy };
+}
+
+/** The program did not load. */
+export function loadFault(thrown: unknown): Fault {
+  const detail = thrown instanceof Error ? thrown.message : String(thrown);
+  return { code: "page.load", message: `${say.newVersionNeeded} (${detail})`, remedy: say.newVersionRemedy };
+}
+
+/** A card about a fault; `actions` are buttons under it. */
+export function faultCard(fault: Fault, ...actions: Child[]): HTMLElement {
+  const [message, remedy] = words(fault);
+  const notice = isNotice(fault);
+  return el(
+    "div",
+    { class: notice ? "fault notice" : "fault", role: notice ? "status" : "alert" },
+    el("p", { class: "fault-message" }, sentence(message)),
+    el("p", {}, sentence(remedy)),
+    el("p", { class: "fault-code" }, fault.code),
+    actions.length > 0 && el("div", { class: "actions" }, ...actions),
+  );
+}
+
+function words(fault: Fault): readonly [string, string] {
+  const translated = say.locale === "ko" ? koreanFaults[fault.code] : undefined;
+  return translated ?? [fault.message, fault.remedy];
+}
+
+/** Messages come without a capital and a full stop, for logs. */
+function sentence(text: string): string {
+  const capital = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?…)]$/.test(capital) ? capital : `${capital}.`;
+}
+
+function isFault(value: unknown): value is Fault {
+  return typeof value === "object" && value !== null && "code" in value && "message" in value && "remedy" in value;
+}

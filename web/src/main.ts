@@ -1,0 +1,131 @@
+// The page: which view is shown, and what leads from one to the next.
+import { stayAwake } from "./awake";
+import { el, fill } from "./dom";
+import { faultCard, faultOf, loadFault } from "./errors";
+import type { Fault, ModelEntry, Phone, PhoneOptions } from "./facade";
+import { confirmLeave } from "./leave";
+import { roomOfPage } from "./link";
+import { Room } from "./room";
+import { preferredLanguage, rememberLanguage, say, useLanguage, type Language } from "./strings";
+import { joinView } from "./view-join";
+import { roomView, type View } from "./view-room";
+import { startView } from "./view-start";
+import { load } from "./wasm";
+
+/** The room this page is in, until the person goes back to the start. */
+let room: Room | undefined;
+/** Why the last attempt to start a room failed. */
+let problem: Fault | undefined;
+let view: View | undefined;
+let sleep: (() => void) | undefined;
+
+function show(): void {
+  view?.end();
+  view = viewOfNow();
+  document.title = "LinguaLinked";
+  fill(document.body, header(), problem && el("div", { class: "narrow" }, faultCard(problem)), view.element);
+}
+
+function viewOfNow(): View {
+  const end = () => undefined;
+  if (room) return roomView(room, backToStart);
+  const invited = roomOfPage();
+  if (invited) return { element: joinView((options) => join(invited, options), backToStart), end };
+  return { element: startView((model, options) => void host(model, options)), end };
+}
+
+function header(): HTMLElement {
+  const select = el("select", { id: "language", "aria-label": say.languageLabel, lang: "mul" });
+  for (const [value, text] of [["en", "English"], ["ko", "한국어"]] as const) {
+    select.append(el("option", { value, lang: value, selected: value === say.locale }, text));
+  }
+  select.onchange = () => {
+    const language = select.value as Language;
+    useLanguage(language);
+    rememberLanguage(language);
+    show();
+    document.getElementById("language")?.focus();
+  };
+  const leave = el("button", { class: "quiet", type: "button", onclick: () => void askToLeave() }, say.leave);
+  const inRoom = room !== undefined && room.phase !== "over";
+  return el("header", {}, el("span", { class: "brand" }, "LinguaLinked"), select, inRoom && leave);
+}
+
+async function host(model: ModelEntry, options: PhoneOptions): Promise<void> {
+  problem = undefined;
+  const phone = await newPhone(options);
+  if (!phone) {
+    show();
+    return;
+  }
+  const opening = enter(new Room(phone, "host", options.name, model));
+  show();
+  try {
+    const { id, file, manifest } = model;
+    opening.opened((await phone.host({ id, file, manifest })).room);
+  } catch (thrown) {
+    if (room !== opening) return;
+    problem = opening.end ?? faultOf(thrown);
+    exit();
+    show();
+  }
+}
+
+async function join(invited: string, options: PhoneOptions): Promise<Fault | undefined> {
+  problem = undefined;
+  const phone = await newPhone(options);
+  if (!phone) return problem;
+  const joining = new Room(phone, "guest", options.name, undefined);
+  try {
+    await phone.join(invited);
+  } catch (thrown) {
+    return joining.end ?? faultOf(thrown);
+  }
+  enter(joining).opened(invited);
+  show();
+  return undefined;
+}
+
+async function newPhone(options: PhoneOptions): Promise<Phone | undefined> {
+  try {
+    const { Phone } = await load();
+    return new Phone(options);
+  } catch (thrown) {
+    problem = loadFault(thrown);
+    return undefined;
+  }
+}
+
+function enter(entered: Room): Room {
+  room = entered;
+  sleep = stayAwake();
+  const unwatch = entered.watch(() => {
+    if (entered.phase !== "over") return;
+    unwatch();
+    sleep?.();
+    document.querySelector("header")?.replaceWith(header());
+  });
+  return entered;
+}
+
+function exit(): void {
+  sleep?.();
+  room = undefined;
+}
+
+async function askToLeave(): Promise<void> {
+  if (room && (await confirmLeave(room.role))) room.leave();
+}
+
+function backToStart(): void {
+  exit();
+  problem = undefined;
+  history.replaceState(null, "", location.pathname);
+  show();
+}
+
+useLanguage(preferredLanguage());
+window.addEventListener("hashchange", () => {
+  if (!room) show();
+});
+show();

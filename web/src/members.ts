@@ -1,0 +1,119 @@
+// The phones of a room: a line each, with progress while they load.
+import { el, fill, write } from "./dom";
+import type { MemberView } from "./facade";
+import { bytes, percent } from "./format";
+import { badge } from "./palette";
+import { shareOf } from "./ring";
+import type { Room } from "./room";
+import { say } from "./strings";
+
+export class MemberList {
+  readonly element = el("ul", { class: "members", "aria-label": say.phonesTitle });
+  #lines = new Map<number, Line>();
+
+  update(room: Room): void {
+    const present = new Set(room.members.map((member) => member.member));
+    for (const [id, line] of this.#lines) {
+      if (!present.has(id)) {
+        line.element.remove();
+        this.#lines.delete(id);
+      }
+    }
+    for (const member of room.members) {
+      let line = this.#lines.get(member.member);
+      if (!line) {
+        line = new Line(member);
+        this.#lines.set(member.member, line);
+        this.element.append(line.element);
+      }
+      line.update(room, member);
+    }
+  }
+}
+
+class Line {
+  readonly element: HTMLElement;
+  #name = el("span", { class: "member-name" });
+  #marks = el("span", { class: "member-marks" });
+  #facts = el("span", { class: "member-facts" });
+  #progress = el("progress", { max: 1, value: 0, hidden: true });
+
+  constructor(member: MemberView) {
+    const text = el("div", { class: "member-text" }, el("span", {}, this.#name, " ", this.#marks), this.#facts, this.#progress);
+    this.element = el("li", {}, badge(member.member), text);
+  }
+
+  update(room: Room, member: MemberView): void {
+    write(this.#name, member.name);
+    write(this.#marks, marks(room, member).join(", "));
+    write(this.#facts, facts(room, member));
+    const loads = room.phase === "loading" && member.assigned_bytes > 0;
+    this.#progress.hidden = !loads;
+    this.#progress.value = loads ? member.loaded_bytes / member.assigned_bytes : 0;
+    this.#progress.setAttribute("aria-label", say.loadingLabel(member.name));
+  }
+}
+
+function marks(room: Room, member: MemberView): string[] {
+  return [room.me === member && say.isThisPhone, member.member === 0 && say.startedRoom].filter((mark) => mark !== false);
+}
+
+function facts(room: Room, member: MemberView): string {
+  if (!room.plan) return say.offers(bytes(member.budget_bytes));
+  if (member.units.length === 0) return say.holdsNothing;
+  if (room.phase === "loading") return say.loadingPart(bytes(member.loaded_bytes), bytes(member.assigned_bytes));
+  return `${say.holds(percent(shareOf(room, member.member)))} · ${bytes(member.assigned_bytes)}`;
+}
+
+/** The ring as numbers: every column once, for reading and for copying. */
+export function memberTable(room: Room): HTMLElement {
+  const columns = [say.columnPhone, say.columnUnits, say.columnMemory, say.columnFetched, say.columnSpeed, say.columnTrip, say.columnEngine];
+  const head = el("tr", {}, ...columns.map((column) => el("th", { scope: "col" }, column)));
+  const table = el("table", {}, el("thead", {}, head), el("tbody", {}, ...room.members.map(row)));
+  return el("div", { class: "table-frame", tabindex: 0, role: "region", "aria-label": say.phonesTitle }, table);
+}
+
+function row(member: MemberView): HTMLElement {
+  const cells = [
+    member.units.map(({ start, end }) => `${start}–${end}`).join(" "),
+    bytes(member.assigned_bytes),
+    bytes(member.fetched_bytes),
+    number(member.ms_per_token),
+    number(member.rtt_ms),
+    member.engine === null ? "" : member.engine.toUpperCase(),
+  ];
+  const name = el("th", { scope: "row" }, member.name);
+  return el("tr", {}, name, ...cells.map((cell) => el("td", {}, cell || "–")));
+}
+
+const number = (value: number | null): string => (value === null ? "" : value.toFixed(1));
+
+/** Plan and table under "Details". */
+export class Details {
+  readonly element: HTMLDetailsElement;
+  #body = el("div", { class: "details-body" });
+  #drawn = "";
+
+  constructor() {
+    this.element = el("details", { class: "details" }, el("summary", {}, say.details), this.#body);
+  }
+
+  update(room: Room): void {
+    const drawing = JSON.stringify([room.members, room.plan]);
+    if (drawing === this.#drawn) return;
+    this.#drawn = drawing;
+    fill(this.#body, memberTable(room), ...planLines(room).map((line) => el("p", {}, line)));
+  }
+}
+
+function planLines(room: Room): string[] {
+  const { plan } = room;
+  if (!plan) return [];
+  const predicted = plan.predicted_ms_per_token;
+  const wire = plan.class.wire === "F32" ? "f32" : "f16";
+  return [
+    say.predicted(predicted.toFixed(1), (1000 / predicted).toFixed(1)),
+    say.bound(plan.lower_bound_ms_per_token.toFixed(1)),
+    say.numericClass(wire, String(plan.class.context_columns)),
+  ];
+}

@@ -1,0 +1,273 @@
+// What a page knows of its room: events in, a state that views draw from.
+import { faultOf, isNotice } from "./errors";
+import type { Fault, MemberView, ModelEntry, Phone, Plan, SessionEvent } from "./facade";
+
+/** Where the room stands. `over` is final. */
+export type Phase = "opening" | "gathering" | "planning" | "loading" | "ready" | "answering" | "over";
+
+export interface Turn {
+  question: string;
+  answer: string;
+  state: "writing" | "stop" | "length" | "cancelled" | "broken";
+  tokens: number;
+  tokPerS: number;
+  msToFirstToken: number;
+  /** Phones that computed it. */
+  phones: number;
+}
+
+export interface Capacity {
+  neededBytes: number;
+  offeredBytes: number;
+  measured: boolean;
+}
+
+/** Shortest time over which a speed is told, and longest it looks back, ms. */
+const SPEED_SPAN = [500, 4000] as const;
+
+export class Room {
+  phase: Phase = "opening";
+  members: MemberView[] = [];
+  capacity: Capacity | undefined;
+  plan: Plan | undefined;
+  turns: Turn[] = [];
+  /** The latest last; the person may close them. */
+  faults: Fault[] = [];
+  /** Why the room is over; nothing if it ended in good order. */
+  end: Fault | undefined;
+  stopping = false;
+  draft = "";
+  roomId: string | undefined;
+  #fetched: { at: number; bytes: number }[] = [];
+  #listeners = new Set<() => void>();
+
+  constructor(
+    readonly phone: Phone,
+    readonly role: "host" | "guest",
+    readonly myName: string,
+    readonly model: ModelEntry | undefined,
+  ) {
+    this.#follow().catch((thrown: unknown) => this.#finish(faultOf(thrown)));
+  }
+
+  /** Calls `listener` after every change, until the returned function is called. */
+  watch(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  opened(roomId: string): void {
+    this.roomId = roomId;
+    if (this.phase === "opening") this.phase = "gathering";
+    this.changed();
+  }
+
+  begin(): void {
+    this.phase = "planning";
+    this.faults = [];
+    this.#try(() => this.phone.begin());
+  }
+
+  ask(question: string): void {
+    const before = this.turns.filter((turn) => turn.answer !== "");
+    this.turns.push({
+      question,
+      answer: "",
+      state: "writing",
+      tokens: 0,
+      tokPerS: 0,
+      msToFirstToken: 0,
+      phones: new Set(this.plan?.stages.map((stage) => stage.member)).size,
+    });
+    this.phase = "answering";
+    this.stopping = false;
+    this.faults = [];
+    const said = before.flatMap((turn) => [
+      { role: "user" as const, content: turn.question },
+      { role: "assistant" as const, content: turn.answer },
+    ]);
+    this.#try(() => this.phone.generate({ messages: [...said, { role: "user", content: question }] }));
+  }
+
+  /** Answers the last question anew. */
+  askAgain(): void {
+    const last = this.turns.pop();
+    if (last) this.ask(last.question);
+  }
+
+  stop(): void {
+    this.stopping = true;
+    this.#try(() => this.phone.stop());
+  }
+
+  newChat(): void {
+    this.turns = [];
+    this.changed();
+  }
+
+  leave(): void {
+    try {
+      this.phone.leave();
+    } catch {
+      // A room that never began cannot be left.
+    }
+    this.#finish(undefined);
+  }
+
+  dismiss(fault: Fault): void {
+    this.faults = this.faults.filter((known) => known !== fault);
+    this.changed();
+  }
+
+  /** Weight bytes per second over the network, of all phones; 0 while unknown. */
+  get bytesPerSecond(): number {
+    const first = this.#fetched[0];
+    const last = this.#fetched.at(-1);
+    if (!first || !last || last.at - first.at < SPEED_SPAN[0]) return 0;
+    return ((last.bytes - first.bytes) / (last.at - first.at)) * 1000;
+  }
+
+  /** This page among the members; unknown if two share its name. */
+  get me(): MemberView | undefined {
+    if (this.role === "host") return this.members.find((member) => member.member === 0);
+    const mine = this.members.filter((member) => member.member !== 0 && member.name === this.myName);
+    return mine.length === 1 ? mine[0] : undefined;
+  }
+
+  get host(): MemberView | undefined {
+    return this.members.find((member) => member.member === 0);
+  }
+
+  changed(): void {
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  async #follow(): Promise<void> {
+    const reader = this.phone.events().getReader();
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      this.apply(next.value);
+      this.changed();
+    }
+  }
+
+  /** One event of the session. */
+  apply(event: SessionEvent): void {
+    if (this.phase === "over") return;
+    switch (event.type) {
+      case "members":
+        this.#setMembers(event.members);
+        break;
+      case "capacity":
+        this.capacity = event;
+        break;
+      case "planned":
+        this.plan = event.plan;
+        this.phase = "loading";
+        this.#fetched = [];
+        break;
+      case "ready":
+        this.phase = "ready";
+        break;
+      case "token":
+        this.#addToken(event.text, event.atMs);
+        break;
+      case "finished":
+        this.#finishTurn(event);
+        break;
+      case "failed":
+        this.#fail(event.fault, event.fatal);
+        break;
+      case "left":
+        this.#finish(undefined);
+        break;
+    }
+  }
+
+  /** A plan that was dropped shows in members that hold nothing. */
+  #setMembers(members: MemberView[]): void {
+    this.members = members;
+    const placed = members.some((member) => member.units.length > 0);
+    const held = this.phase === "loading" || this.phase === "ready" || this.phase === "answering";
+    if (!placed && held) {
+      this.#breakOff();
+      this.plan = undefined;
+      this.phase = "gathering";
+    }
+    if (this.phase === "opening" && this.role === "guest") this.phase = "gathering";
+    this.#noteFetched(members);
+  }
+
+  #noteFetched(members: MemberView[]): void {
+    const at = performance.now();
+    const bytes = members.reduce((sum, member) => sum + member.fetched_bytes, 0);
+    this.#fetched.push({ at, bytes });
+    this.#fetched = this.#fetched.filter((sample) => at - sample.at <= SPEED_SPAN[1]);
+  }
+
+  #addToken(text: string, atMs: number): void {
+    const turn = this.turns.at(-1);
+    if (!turn) return;
+    if (turn.tokens === 0) turn.msToFirstToken = atMs;
+    turn.tokens += 1;
+    turn.answer += text;
+    turn.state = "writing";
+    this.phase = "answering";
+  }
+
+  #finishTurn(event: Extract<SessionEvent, { type: "finished" }>): void {
+    const turn = this.turns.at(-1);
+    if (turn) {
+      turn.state = event.reason;
+      turn.tokens = event.tokens;
+      turn.tokPerS = event.tokPerS;
+      turn.msToFirstToken = event.msToFirstToken;
+      if (event.text) turn.answer = event.text;
+    }
+    if (this.phase === "answering") this.phase = "ready";
+    this.stopping = false;
+  }
+
+  #fail(fault: Fault, fatal: boolean): void {
+    if (fatal) {
+      this.#finish(fault);
+      return;
+    }
+    this.faults = [...this.faults.filter((known) => known.code !== fault.code), fault].slice(-3);
+    if (isNotice(fault) || fault.code === "session.busy") return;
+    // A new plan that failed leaves the one in force.
+    if (this.phase === "planning") this.phase = this.plan ? "ready" : "gathering";
+    this.#breakOff();
+  }
+
+  /** The answer being written will not go on. A question that was refused goes back to the composer. */
+  #breakOff(): void {
+    if (this.phase !== "answering") return;
+    this.phase = "ready";
+    this.stopping = false;
+    const turn = this.turns.at(-1);
+    if (!turn) return;
+    if (turn.tokens > 0) {
+      turn.state = "broken";
+    } else {
+      this.turns.pop();
+      this.draft = turn.question;
+    }
+  }
+
+  #finish(why: Fault | undefined): void {
+    if (this.phase === "over") return;
+    this.#breakOff();
+    this.phase = "over";
+    this.end = why;
+    this.changed();
+  }
+
+  #try(command: () => void): void {
+    try {
+      command();
+    } catch (thrown) {
+      this.#fail(faultOf(thrown), false);
+    }
+    this.changed();
+  }
+}

@@ -1,0 +1,153 @@
+// The room: ring, phones and status on top; below, the invitation, then the chat.
+import { Chat } from "./chat";
+import { el, fill, write } from "./dom";
+import { faultCard } from "./errors";
+import { invitation } from "./invite";
+import { Details, MemberList } from "./members";
+import { Ring } from "./ring";
+import type { Room } from "./room";
+import { loadedOf, names, statusOf, suffices } from "./status";
+import { say } from "./strings";
+
+export interface View {
+  element: HTMLElement;
+  /** Call when the view goes away. */
+  end: () => void;
+}
+
+export function roomView(room: Room, backToStart: () => void): View {
+  const ring = new Ring();
+  const list = new MemberList();
+  const details = new Details();
+  const status = el("p", { class: "status", role: "status" });
+  const progress = el("progress", { max: 1, value: 0, "aria-label": say.columnFetched });
+  const faults = new Faults(room);
+  const side = new Side(room);
+  const lower = room.role === "host" ? new HostPart(room) : new GuestPart(room);
+  const over = el("section", { class: "card over" });
+
+  const panel = el("section", { class: "panel" }, el("div", { class: "picture" }, ring.element, list.element), status, progress, side.element, details.element);
+  const main = el("main", { class: "view room" }, panel, el("section", { class: "lower" }, faults.element, lower.element));
+
+  function update(): void {
+    if (room.phase === "over") {
+      showEnd();
+      return;
+    }
+    main.dataset.phase = room.phase;
+    ring.update(room);
+    list.update(room);
+    details.update(room);
+    details.element.hidden = room.plan === undefined;
+    write(status, statusOf(room));
+    const { done, total } = loadedOf(room);
+    progress.hidden = room.phase !== "loading";
+    progress.value = total > 0 ? done / total : 0;
+    faults.update();
+    side.update();
+    lower.update();
+  }
+
+  function showEnd(): void {
+    if (over.isConnected) return;
+    const back = el("button", { class: "primary", type: "button", onclick: backToStart }, say.backToStart);
+    const why = room.end ? faultCard(room.end) : el("p", { role: "status" }, say.youLeft);
+    fill(over, el("h1", {}, say.roomOver), why, back);
+    main.className = "view narrow";
+    fill(main, over, room.turns.length > 0 && lower.element);
+    lower.update();
+    back.focus();
+  }
+
+  const unwatch = room.watch(update);
+  update();
+  return { element: main, end: unwatch };
+}
+
+/** Faults that the room survived, each until it is closed. */
+class Faults {
+  readonly element = el("div", { class: "faults" });
+  #shown: Room["faults"] = [];
+
+  constructor(readonly room: Room) {}
+
+  update(): void {
+    const { room } = this;
+    if (room.faults === this.#shown) return;
+    this.#shown = room.faults;
+    const cards = room.faults.map((fault) => {
+      const close = el("button", { class: "quiet", type: "button", onclick: () => room.dismiss(fault) }, say.dismiss);
+      return faultCard(fault, close);
+    });
+    fill(this.element, ...cards);
+  }
+}
+
+/** Host, while a plan is in force: phones that came later, and how they get a part. */
+class Side {
+  readonly element = el("div", { class: "side" });
+  #waiting = el("p", { class: "muted" });
+  #again: HTMLButtonElement;
+  #invite: HTMLDetailsElement;
+
+  constructor(readonly room: Room) {
+    this.#again = el("button", { type: "button", onclick: () => room.begin() }, say.shareAgain);
+    this.#invite = el("details", { class: "details" }, el("summary", {}, say.showInvite));
+    this.element.append(el("div", { class: "waiting" }, this.#waiting, this.#again), this.#invite);
+  }
+
+  update(): void {
+    const { room } = this;
+    const placed = room.role === "host" && (room.phase === "ready" || room.phase === "answering");
+    const waiting = room.members.filter((member) => member.units.length === 0);
+    this.element.hidden = !placed;
+    this.element.querySelector(".waiting")?.toggleAttribute("hidden", waiting.length === 0);
+    write(this.#waiting, say.unplaced(names(waiting)));
+    this.#again.disabled = room.phase !== "ready";
+    if (placed && room.roomId && this.#invite.children.length === 1) this.#invite.append(invitation(room.roomId));
+  }
+}
+
+/** Host: invite and begin, then ask. */
+class HostPart {
+  readonly element = el("div", { class: "part" });
+  #invite = el("div", { class: "card" });
+  #begin: HTMLButtonElement;
+  #chat: Chat;
+  #askable = false;
+
+  constructor(readonly room: Room) {
+    this.#begin = el("button", { class: "primary begin", type: "button", onclick: () => room.begin() }, say.begin);
+    this.#chat = new Chat(room);
+    this.element.append(this.#invite, this.#chat.element);
+  }
+
+  update(): void {
+    const { phase, capacity, plan, roomId, turns } = this.room;
+    if (roomId && !this.#invite.hasChildNodes()) {
+      this.#invite.append(el("h1", {}, say.invite), invitation(roomId), this.#begin);
+    }
+    const inviting = plan === undefined && phase !== "over";
+    this.#invite.hidden = !inviting || !roomId;
+    this.#begin.disabled = phase !== "gathering" || !suffices(capacity);
+    const askable = phase === "ready" || phase === "answering";
+    this.#chat.element.hidden = !askable && turns.length === 0;
+    this.#chat.update();
+    if (askable && !this.#askable) this.#chat.focus();
+    this.#askable = askable;
+  }
+}
+
+/** Guest: what this phone is for. */
+class GuestPart {
+  readonly element: HTMLElement;
+  #note = el("p");
+
+  constructor(readonly room: Room) {
+    this.element = el("div", { class: "card" }, el("h1", {}, say.guestTitle), this.#note, el("p", { class: "consent" }, say.consent));
+  }
+
+  update(): void {
+    write(this.#note, say.guestNote(this.room.host?.name ?? say.hostFallback));
+  }
+}
