@@ -38,6 +38,17 @@ need_chromium() {
     [ -n "${CHROMIUM:-}" ] || [ "$(uname)" = Darwin ] || need_packages chromium chromium
 }
 
+need_chromedriver() {
+    [ "$(uname)" = Darwin ] || need_packages chromedriver chromium-driver
+}
+
+# lavapipe: a GPU in software for tests of kernels.
+need_vulkan() {
+    [ "$(uname)" = Darwin ] && return
+    ls /usr/share/vulkan/icd.d/lvp_icd*.json >/dev/null 2>&1 && return
+    need_packages lavapipe libvulkan1 mesa-vulkan-drivers
+}
+
 # The same version as the crate, which Cargo.toml pins.
 need_wasm_bindgen() {
     local version

@@ -32,7 +32,7 @@ export async function openRoom({ url, budgets, engine = "auto", contextColumns, 
   }
 }
 
-/** Asks the host; `onToken` gets text as it comes. Resolves with the `finished` event. */
+/** Asks the host; `onToken` gets text as it comes. Resolves with the `finished` event, once members' figures are those of this answer. */
 export async function ask({ host }, request, onToken = () => {}) {
   const from = host.events.length;
   const listener = (event) => event.type === "token" && onToken(event.text);
@@ -40,6 +40,7 @@ export async function ask({ host }, request, onToken = () => {}) {
   await host.call("generate", request);
   const finished = await host.until((event) => event.type === "finished", from);
   host.listeners.delete(listener);
+  await host.until((event) => event.type === "members" && event.members.some((member) => member.ms_per_token !== null), from);
   return finished;
 }
 

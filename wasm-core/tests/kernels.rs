@@ -1,0 +1,50 @@
+//! In a worker of this browser: the GPU's kernels against the CPU's, for every weight type and wire.
+#![cfg(target_arch = "wasm32")]
+// Helpers of tests say what they expect by panicking, too.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use engine::{
+    gpu::{GpuDevice, GpuExecutor},
+    self_test,
+};
+use model::{DType, Graph, NumericClass, WireDtype, arch, gguf};
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
+const MODEL: &[u8] = include_bytes!("../../tests/fixtures/tiny-llama/model-f32.gguf");
+
+/// The tiny model's graph with matrices of another type; the self-test makes its own weights.
+fn graph_of(dtype: DType) -> Graph {
+    let gguf::Progress::Done(header) = gguf::parse(MODEL, Some(MODEL.len() as u64)).unwrap() else {
+        panic!("the whole file is here");
+    };
+    let mut graph = arch::build(&header).unwrap();
+    for weight in graph.weights.iter_mut().filter(|weight| weight.rows > 1) {
+        weight.dtype = dtype;
+    }
+    graph
+}
+
+#[wasm_bindgen_test]
+async fn the_gpu_computes_what_the_cpu_does() {
+    let device = GpuDevice::request("kernel test").await.unwrap();
+    for dtype in [
+        DType::F32,
+        DType::F16,
+        DType::Q8_0,
+        DType::Q4_0,
+        DType::Q4_1,
+    ] {
+        for wire in [WireDtype::F32, WireDtype::F16Scaled] {
+            let class = NumericClass {
+                wire,
+                chunk_columns: NumericClass::DEFAULT_CHUNK_COLUMNS,
+                context_columns: 96,
+            };
+            let make = async |setup| GpuExecutor::new(&device, setup);
+            let tested = self_test::run(&graph_of(dtype), class, make).await;
+            assert!(tested.is_ok(), "{dtype:?}, {wire:?}: {tested:?}");
+        }
+    }
+}
