@@ -112,21 +112,21 @@ class Scene {
 
 const SCENES = {
   start: { run: (scene) => scene.start() },
-  "start-settings": { run: async (scene) => { await scene.start(); await scene.page.click("summary"); await scene.page.fill("#link", "hello"); await scene.page.click("form:last-of-type button"); } },
+  "start-settings": { run: async (scene) => { await scene.start(); await scene.page.click("summary"); await scene.page.fill("#link", "hello there"); await scene.page.click("form:last-of-type button"); } },
   "start-cpu": { capabilities: { ...CAPABLE, webgpu: false, adapter: null, opfs: false }, run: (scene) => scene.start() },
   "start-unable": {
     capabilities: { ...CAPABLE, dataChannels: false, fault: { code: "browser.no_webrtc", message: "this browser cannot connect to other phones (WebRTC is missing)", remedy: "Use a current Chrome, Safari, Edge or Firefox, and allow WebRTC in its settings." } },
     run: (scene) => scene.page.waitForSelector(".fault"),
   },
   "host-measuring": { run: (scene) => scene.host(members([member(scene.language, 0, { measured: false })])) },
-  "host-short": { run: (scene) => scene.host(members([member(scene.language, 0)]), capacity(780, 360)) },
+  "host-short": { run: (scene) => scene.host(members([member(scene.language, 0)]), capacity(780, 400)) },
   "host-enough": { run: (scene) => scene.host(members([0, 1, 2].map((id) => member(scene.language, id))), capacity(780, 1120)) },
   loading: { run: async (scene) => { await scene.host(planned, scene.three({ loaded: 0.1 })); await scene.page.waitForTimeout(600); await scene.tell(scene.three({ loaded: 0.42 })); } },
   ready: { run: async (scene) => { await scene.ready(); await scene.page.evaluate(() => document.activeElement?.blur()); } },
   typing: { run: async (scene) => { await scene.answered(); await scene.page.fill("textarea", `${TEXT[scene.language].question}\n${TEXT[scene.language].question}`); } },
   answering: { run: (scene) => scene.asked(0.5) },
   answered: { run: (scene) => scene.answered() },
-  "answered-details": { run: async (scene) => { await scene.answered(); await scene.page.click(".panel > .details > summary"); } },
+  "answered-details": { run: async (scene) => { await scene.answered(); await scene.page.click(".more > .details > summary"); } },
   "host-late": { run: async (scene) => { await scene.answered(); await scene.tell(members([...[0, 1].map((id) => member(scene.language, id, { placed: true, loaded: 1 })), member(scene.language, 2)])); } },
   "member-lost": {
     run: async (scene) => {

@@ -17,6 +17,7 @@ export class Chat {
   });
   #send = el("button", { class: "primary", type: "submit" }, say.ask);
   #stop: HTMLButtonElement;
+  #composer: HTMLElement;
   #new: HTMLButtonElement;
   #shown: ShownTurn[] = [];
   #empty = el("p", { class: "empty" }, say.emptyChat);
@@ -25,14 +26,14 @@ export class Chat {
   constructor(readonly room: Room) {
     this.#stop = el("button", { type: "button", onclick: () => room.stop() }, say.stop);
     this.#new = el("button", { class: "quiet", type: "button", onclick: () => room.newChat() }, say.newChat);
-    const composer = el(
+    this.#composer = el(
       "form",
       { class: "composer", onsubmit: (event) => this.#submit(event) },
       this.#input,
       this.#send,
       this.#stop,
     );
-    this.element = el("section", { class: "chat" }, this.#log, this.#status, composer);
+    this.element = el("section", { class: "chat" }, this.#log, this.#status, this.#composer);
     this.element.addEventListener("keydown", (event) => this.#onKey(event));
     this.#input.addEventListener("input", () => this.#onInput());
     this.#input.value = room.draft;
@@ -46,6 +47,7 @@ export class Chat {
     if (answering && !this.#wasAnswering) this.#log.scrollTop = this.#log.scrollHeight;
     else if (atEnd) this.#log.scrollTop = this.#log.scrollHeight;
     this.#takeBackDraft();
+    this.#composer.hidden = room.plan === undefined || room.phase === "over";
     this.#send.hidden = answering;
     this.#send.disabled = room.phase !== "ready" || this.#input.value.trim() === "";
     this.#stop.hidden = !answering;
@@ -67,7 +69,7 @@ export class Chat {
     if (added) {
       fill(this.#log, ...(turns.length === 0 ? [this.#empty] : this.#shown.map((shown) => shown.element)), this.#new);
     }
-    this.#new.hidden = turns.length === 0 || phase === "answering";
+    this.#new.hidden = turns.length === 0 || phase !== "ready";
     this.#shown.forEach((shown, index) => shown.update(index === turns.length - 1 && phase === "ready"));
   }
 

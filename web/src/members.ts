@@ -75,7 +75,7 @@ export function memberTable(room: Room): HTMLElement {
 
 function row(member: MemberView): HTMLElement {
   const cells = [
-    member.units.map(({ start, end }) => `${start}–${end}`).join(" "),
+    member.units.map(({ start, end }) => `${start}\u2060–\u2060${end}`).join(" "),
     bytes(member.assigned_bytes),
     bytes(member.fetched_bytes),
     number(member.ms_per_token),

@@ -232,11 +232,18 @@ export class Room {
       this.#finish(fault);
       return;
     }
-    this.faults = [...this.faults.filter((known) => known.code !== fault.code), fault].slice(-3);
+    const named = { ...fault, message: this.#named(fault.message) };
+    this.faults = [...this.faults.filter((known) => known.code !== fault.code), named].slice(-3);
     if (isNotice(fault) || fault.code === "session.busy") return;
     // A new plan that failed leaves the one in force.
     if (this.phase === "planning") this.phase = this.plan ? "ready" : "gathering";
     this.#breakOff();
+  }
+
+  /** Faults know phones by number, people by name. */
+  #named(message: string): string {
+    const name = (number: string) => this.members.find((member) => member.member === Number(number))?.name;
+    return message.replace(/\bphone (\d+)\b/g, (words, number: string) => name(number) ?? words);
   }
 
   /** The answer being written will not go on. A question that was refused goes back to the composer. */

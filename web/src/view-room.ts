@@ -22,11 +22,14 @@ export function roomView(room: Room, backToStart: () => void): View {
   const status = el("p", { class: "status", role: "status" });
   const progress = el("progress", { max: 1, value: 0, "aria-label": say.columnFetched });
   const faults = new Faults(room);
+  const begin = el("button", { class: "primary begin", type: "button", onclick: () => room.begin() }, say.begin);
   const side = new Side(room);
   const lower = room.role === "host" ? new HostPart(room) : new GuestPart(room);
   const over = el("section", { class: "card over" });
 
-  const panel = el("section", { class: "panel" }, el("div", { class: "picture" }, ring.element, list.element), status, progress, side.element, details.element);
+  const picture = el("div", { class: "picture" }, ring.element, list.element);
+  const more = el("div", { class: "more" }, side.element, details.element);
+  const panel = el("section", { class: "panel" }, picture, status, progress, begin, more);
   const main = el("main", { class: "view room" }, panel, el("section", { class: "lower" }, faults.element, lower.element));
 
   function update(): void {
@@ -34,7 +37,8 @@ export function roomView(room: Room, backToStart: () => void): View {
       showEnd();
       return;
     }
-    main.dataset.phase = room.phase;
+    const chatting = room.role === "host" && room.plan !== undefined && (room.phase === "ready" || room.turns.length > 0);
+    main.classList.toggle("chatting", chatting);
     ring.update(room);
     list.update(room);
     details.update(room);
@@ -43,6 +47,8 @@ export function roomView(room: Room, backToStart: () => void): View {
     const { done, total } = loadedOf(room);
     progress.hidden = room.phase !== "loading";
     progress.value = total > 0 ? done / total : 0;
+    begin.hidden = room.role === "guest" || room.plan !== undefined;
+    begin.disabled = room.phase !== "gathering" || !suffices(room.capacity);
     faults.update();
     side.update();
     lower.update();
@@ -112,24 +118,21 @@ class Side {
 class HostPart {
   readonly element = el("div", { class: "part" });
   #invite = el("div", { class: "card" });
-  #begin: HTMLButtonElement;
   #chat: Chat;
   #askable = false;
 
   constructor(readonly room: Room) {
-    this.#begin = el("button", { class: "primary begin", type: "button", onclick: () => room.begin() }, say.begin);
     this.#chat = new Chat(room);
     this.element.append(this.#invite, this.#chat.element);
   }
 
   update(): void {
-    const { phase, capacity, plan, roomId, turns } = this.room;
+    const { phase, plan, roomId, turns } = this.room;
     if (roomId && !this.#invite.hasChildNodes()) {
-      this.#invite.append(el("h1", {}, say.invite), invitation(roomId), this.#begin);
+      this.#invite.append(el("h1", {}, say.invite), invitation(roomId));
     }
     const inviting = plan === undefined && phase !== "over";
     this.#invite.hidden = !inviting || !roomId;
-    this.#begin.disabled = phase !== "gathering" || !suffices(capacity);
     const askable = phase === "ready" || phase === "answering";
     this.#chat.element.hidden = !askable && turns.length === 0;
     this.#chat.update();
