@@ -66,7 +66,8 @@ function guestWaits(room: Room): string {
 
 function loading(room: Room): string {
   const { done, total } = loadedOf(room);
-  if (total > 0 && done >= total) return say.preparing;
+  if (total === 0) return say.planning;
+  if (done >= total) return say.preparing;
   const speed = room.bytesPerSecond;
   return say.loading(bytes(done), bytes(total), speed > 0 ? bytes(speed) : "");
 }
