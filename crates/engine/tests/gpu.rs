@@ -19,7 +19,7 @@ use common::{
 };
 use engine::{
     CpuExecutor, EngineError, Executor, Input, Phase, Setup, Step, Want,
-    gpu::{GpuDevice, GpuExecutor},
+    gpu::{GpuDevice, GpuExecutor, LinearKernels},
     self_test, synthetic,
 };
 use model::{DType, Graph, NumericClass, UnitKind, UnitRange, WireDtype, wire};
@@ -32,6 +32,8 @@ const DTYPES: [DType; 5] = [
     DType::Q4_0,
     DType::Q4_1,
 ];
+
+const KERNELS: [LinearKernels; 2] = [LinearKernels::Parallel, LinearKernels::Serial];
 
 const CLASS: NumericClass = NumericClass {
     wire: WireDtype::F32,
@@ -134,31 +136,32 @@ fn bits(values: &[f32]) -> Vec<u32> {
 #[test]
 fn every_storage_type_agrees_with_the_cpu_on_odd_shapes() {
     let device = device();
-    for dtype in DTYPES {
-        for wire in [WireDtype::F32, WireDtype::F16Scaled] {
-            for chunk_columns in [7, 37] {
-                let class = NumericClass {
-                    wire,
-                    chunk_columns,
-                    context_columns: 100,
-                };
-                let graph = Arc::new(llama(odd(dtype)));
-                let stages: Vec<_> = (0..whole(&graph).end)
-                    .map(|unit| range(unit, unit + 1))
-                    .collect();
-                let setup = setup(&graph, &stages, class);
-                let mut reference =
-                    loaded(CpuExecutor::new(setup.clone()).unwrap(), &graph, &stages);
-                let mut candidate = loaded(
-                    GpuExecutor::new(&device, setup.clone()).unwrap(),
-                    &graph,
-                    &stages,
-                );
-                let error = block_on(self_test::compare(&mut candidate, &mut reference, &setup));
-                error.unwrap_or_else(|error| {
-                    panic!("{dtype:?} {wire:?} chunk {chunk_columns}: {error}")
-                });
-            }
+    for (dtype, kernels) in DTYPES
+        .into_iter()
+        .flat_map(|dtype| KERNELS.map(|kernels| (dtype, kernels)))
+    {
+        let device = device.clone().with_linear_kernels(kernels);
+        for (wire, chunk_columns) in [(WireDtype::F32, 37), (WireDtype::F16Scaled, 7)] {
+            let class = NumericClass {
+                wire,
+                chunk_columns,
+                context_columns: 100,
+            };
+            let graph = Arc::new(llama(odd(dtype)));
+            let stages: Vec<_> = (0..whole(&graph).end)
+                .map(|unit| range(unit, unit + 1))
+                .collect();
+            let setup = setup(&graph, &stages, class);
+            let mut reference = loaded(CpuExecutor::new(setup.clone()).unwrap(), &graph, &stages);
+            let mut candidate = loaded(
+                GpuExecutor::new(&device, setup.clone()).unwrap(),
+                &graph,
+                &stages,
+            );
+            let error = block_on(self_test::compare(&mut candidate, &mut reference, &setup));
+            error.unwrap_or_else(|error| {
+                panic!("{dtype:?} {kernels:?} {wire:?} chunk {chunk_columns}: {error}")
+            });
         }
     }
 }
@@ -332,8 +335,12 @@ fn weights_larger_than_a_binding_lie_in_several() {
 
 #[test]
 fn verifying_several_columns_has_the_bits_of_one_by_one() {
-    let device = device();
-    for dtype in [DType::F32, DType::Q4_1] {
+    let (device, dtypes) = (device(), [DType::F32, DType::Q4_1]);
+    for (dtype, kernels) in dtypes
+        .into_iter()
+        .flat_map(|dtype| KERNELS.map(|kernels| (dtype, kernels)))
+    {
+        let device = device.clone().with_linear_kernels(kernels);
         let graph = Arc::new(llama(odd(dtype)));
         let stage = whole(&graph);
         let mut executor = gpu(&device, &graph, &[stage], CLASS);

@@ -16,7 +16,17 @@ pub struct GpuDevice {
     queue: wgpu::Queue,
     adapter_name: String,
     binding_bytes: u64,
+    linear: LinearKernels,
     health: Arc<Health>,
+}
+
+/// How matrix products are spread over the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinearKernels {
+    /// Several lanes per row: a GPU has more lanes than a small matrix has rows.
+    Parallel,
+    /// One invocation per row: a software adapter pays for barriers and for lanes that read apart.
+    Serial,
 }
 
 /// Largest binding asked for, whatever the adapter offers: every WebGPU device has it.
@@ -62,6 +72,10 @@ impl GpuDevice {
                 .min(offered.max_buffer_size),
             device,
             queue,
+            linear: match adapter.get_info().device_type {
+                wgpu::DeviceType::Cpu => LinearKernels::Serial,
+                _ => LinearKernels::Parallel,
+            },
             adapter_name: name(&adapter.get_info()),
             health,
         })
@@ -90,6 +104,11 @@ impl GpuDevice {
         }
     }
 
+    /// This device with other kernels than its kind of adapter suggests.
+    pub fn with_linear_kernels(self, linear: LinearKernels) -> Self {
+        Self { linear, ..self }
+    }
+
     /// Takes the device away, as a driver would.
     pub fn destroy(&self) {
         self.device.destroy();
@@ -111,6 +130,10 @@ impl GpuDevice {
 
     pub(super) fn queue(&self) -> &wgpu::Queue {
         &self.queue
+    }
+
+    pub(super) fn linear_kernels(&self) -> LinearKernels {
+        self.linear
     }
 
     /// Bytes of the largest binding.

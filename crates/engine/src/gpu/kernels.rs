@@ -13,10 +13,12 @@ pub enum Kernel {
     Embed(DType),
     /// Normalised columns.
     RmsNorm(DType),
-    /// Matrix product, 1..=8 columns.
-    LinearDecode(DType),
+    /// Matrix product, at most so many columns: 1 or 8.
+    LinearDecode(DType, u32),
     /// Matrix product, a chunk of columns.
     LinearPrefill(DType),
+    /// The same on a software adapter.
+    LinearRows(DType, u32),
     /// Rotary embedding.
     Rope,
     /// Keys and values into the cache.
@@ -45,7 +47,9 @@ impl Kernel {
     const fn bindings(self) -> &'static [Access] {
         match self {
             Self::Embed(_) | Self::RmsNorm(_) => &[Read, Read, Write],
-            Self::LinearDecode(_) | Self::LinearPrefill(_) => &[Read, Read, Write],
+            Self::LinearDecode(..) | Self::LinearPrefill(_) | Self::LinearRows(..) => {
+                &[Read, Read, Write]
+            }
             Self::Rope | Self::SiluMul | Self::Add => &[Read, Read, Write],
             Self::Append => &[Read, Read, Write, Write],
             Self::Attention => &[Read, Read, Read, Write],
@@ -57,8 +61,9 @@ impl Kernel {
         match self {
             Self::Embed(_) => include_str!("wgsl/embed.wgsl"),
             Self::RmsNorm(_) => include_str!("wgsl/rms_norm.wgsl"),
-            Self::LinearDecode(_) => include_str!("wgsl/linear_decode.wgsl"),
+            Self::LinearDecode(..) => include_str!("wgsl/linear_decode.wgsl"),
             Self::LinearPrefill(_) => include_str!("wgsl/linear_prefill.wgsl"),
+            Self::LinearRows(..) => include_str!("wgsl/linear_rows.wgsl"),
             Self::Rope => include_str!("wgsl/rope.wgsl"),
             Self::Append => include_str!("wgsl/append.wgsl"),
             Self::Attention => include_str!("wgsl/attention.wgsl"),
@@ -72,8 +77,9 @@ impl Kernel {
         match self {
             Self::Embed(dtype)
             | Self::RmsNorm(dtype)
-            | Self::LinearDecode(dtype)
-            | Self::LinearPrefill(dtype) => Some(dtype),
+            | Self::LinearDecode(dtype, _)
+            | Self::LinearPrefill(dtype)
+            | Self::LinearRows(dtype, _) => Some(dtype),
             _ => None,
         }
     }
@@ -81,6 +87,13 @@ impl Kernel {
     /// The whole module.
     fn source(self) -> String {
         let mut parts = vec![include_str!("wgsl/call.wgsl")];
+        match self {
+            Self::LinearDecode(_, 1) | Self::LinearRows(_, 1) => {
+                parts.push("const COLUMNS = 1u;\n")
+            }
+            Self::LinearDecode(..) | Self::LinearRows(..) => parts.push("const COLUMNS = 8u;\n"),
+            _ => {}
+        }
         if let Some(dtype) = self.weight_dtype() {
             parts.extend([include_str!("wgsl/matrix.wgsl"), weight_text(dtype)]);
         }

@@ -34,9 +34,9 @@ pub struct Memory {
     padded: Vec<f32>,
 }
 
-/// Elements from one column of a value to the next: whole vectors of four, the rest zero.
+/// Elements from one column of a value to the next: whole vectors of eight, the rest zero.
 pub const fn stride(width: u32) -> u32 {
-    width.next_multiple_of(4)
+    width.next_multiple_of(8)
 }
 
 impl Memory {
@@ -53,7 +53,7 @@ impl Memory {
     ) -> Result<Self, EngineError> {
         let columns = max_columns(class);
         let floats = |what: &str, rows: u32, width: u32| {
-            let bytes = 4 * u64::from(rows) * u64::from(width.max(4));
+            let bytes = 4 * u64::from(rows) * u64::from(width.max(8));
             let allowed = device.binding_bytes();
             if bytes > allowed {
                 let detail =

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use model::{EngineKind, Graph, NumericClass, WeightId};
 
-pub use self::device::GpuDevice;
+pub use self::device::{GpuDevice, LinearKernels};
 use self::{
     kernels::Kernels,
     memory::{Memory, stride},
@@ -86,6 +86,7 @@ impl GpuExecutor {
             weights: &self.weights,
             memory: &self.memory,
             wire: self.class.wire,
+            linear: self.device.linear_kernels(),
         };
         let programs = self
             .stages

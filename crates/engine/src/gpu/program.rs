@@ -1,9 +1,9 @@
 //! A segment as a fixed list of dispatches: recorded once, replayed for every call.
 
-use model::{Graph, Op, ValueId, WeightId, WireDtype};
+use model::{DType, Graph, Op, ValueId, WeightId, WireDtype};
 
 use super::{
-    device::GpuDevice,
+    device::{GpuDevice, LinearKernels},
     kernels::{Kernel, Kernels},
     memory::{CALL_BYTES, Memory, UNIFORM_ALIGNMENT, stride},
     weights::{Piece, Tensor, Weights},
@@ -29,7 +29,8 @@ pub struct Program {
 
 struct Dispatch {
     prefill: Launch,
-    decode: Launch,
+    one: Launch,
+    several: Launch,
     bind_group: wgpu::BindGroup,
     columns: Columns,
 }
@@ -52,8 +53,7 @@ enum Columns {
 
 /// A dispatch before its constants have a place.
 struct Planned {
-    prefill: Grid,
-    decode: Grid,
+    grids: Grids,
     constants: [u32; CONSTANT_WORDS],
     buffers: Vec<wgpu::Buffer>,
     columns: Columns,
@@ -64,6 +64,15 @@ struct Grid {
     kernel: Kernel,
     groups: u32,
     columns_per_group: u32,
+}
+
+/// Of the calls that have kernels of their own.
+struct Grids {
+    prefill: Grid,
+    /// One generated column.
+    one: Grid,
+    /// Several: in the same order, so with the same bits.
+    several: Grid,
 }
 
 impl Grid {
@@ -87,6 +96,8 @@ pub struct Source<'a> {
     pub memory: &'a Memory,
     /// Rounding at cuts.
     pub wire: WireDtype,
+    /// Kernels of matrix products.
+    pub linear: LinearKernels,
 }
 
 impl Program {
@@ -142,7 +153,8 @@ impl Program {
             }
             let launch = match phase {
                 Phase::Prefill => &dispatch.prefill,
-                Phase::Decode => &dispatch.decode,
+                Phase::Decode if columns == 1 => &dispatch.one,
+                Phase::Decode => &dispatch.several,
             };
             pass.set_pipeline(&launch.pipeline);
             pass.set_bind_group(0, if demand == Demand::Last { last } else { every }, &[]);
@@ -184,15 +196,16 @@ impl Planned {
             .iter()
             .map(wgpu::Buffer::as_entire_buffer_binding);
         let bindings: Vec<_> = [own].into_iter().chain(storage).collect();
-        let layout = kernels.layout(self.decode.kernel);
+        let layout = kernels.layout(self.grids.one.kernel);
         let mut launch = |grid: Grid| Launch {
             pipeline: kernels.pipeline(grid.kernel),
             groups: grid.groups,
             columns_per_group: grid.columns_per_group,
         };
         Dispatch {
-            prefill: launch(self.prefill),
-            decode: launch(self.decode),
+            prefill: launch(self.grids.prefill),
+            one: launch(self.grids.one),
+            several: launch(self.grids.several),
             bind_group: device.bind_group(&layout, &bindings),
             columns: self.columns,
         }
@@ -268,7 +281,7 @@ impl Recorder<'_> {
 
     fn embed(&mut self, weight: WeightId, out: ValueId) -> Result<(), EngineError> {
         let tensor = self.source.weights.tensor(self.source.graph, weight)?;
-        let groups = tensor.layout.vec4s.div_ceil(LANES);
+        let groups = tensor.layout.vec8s.div_ceil(LANES);
         for piece in &tensor.pieces {
             let buffers = vec![
                 piece.words.clone(),
@@ -304,16 +317,7 @@ impl Recorder<'_> {
         for piece in &tensor.pieces {
             let rows = piece.rows.end - piece.rows.start;
             self.planned.push(Planned {
-                prefill: Grid {
-                    kernel: Kernel::LinearPrefill(tensor.dtype),
-                    groups: rows.div_ceil(32),
-                    columns_per_group: 32,
-                },
-                decode: Grid {
-                    kernel: Kernel::LinearDecode(tensor.dtype),
-                    groups: rows.div_ceil(8),
-                    columns_per_group: 8,
-                },
+                grids: linear_grids(self.source.linear, tensor.dtype, rows),
                 constants: self.matrix(tensor, piece, out, 0.0),
                 buffers: vec![piece.words.clone(), self.value(x), self.value(out)],
                 columns: self.demanded(out),
@@ -401,7 +405,7 @@ impl Recorder<'_> {
             piece.rows.start,
             piece.rows.end - piece.rows.start,
             layout.cols,
-            layout.vec4s,
+            layout.vec8s,
             layout.quant_words,
             piece.first_scale(layout),
             layout.scale_words,
@@ -432,10 +436,31 @@ impl Recorder<'_> {
     }
 }
 
+/// For prefill, for one generated column, for several.
+fn linear_grids(kernels: LinearKernels, dtype: DType, rows: u32) -> Grids {
+    let tiles = |kernel, rows_per_group, columns_per_group| Grid {
+        kernel,
+        groups: rows.div_ceil(rows_per_group),
+        columns_per_group,
+    };
+    let decode = |columns| match kernels {
+        LinearKernels::Parallel => tiles(Kernel::LinearDecode(dtype, columns), 8, columns),
+        LinearKernels::Serial => tiles(Kernel::LinearRows(dtype, columns), 64, columns),
+    };
+    Grids {
+        prefill: tiles(Kernel::LinearPrefill(dtype), 32, 32),
+        one: decode(1),
+        several: decode(8),
+    }
+}
+
 fn planned(grid: Grid, constants: &[u32], buffers: Vec<wgpu::Buffer>, columns: Columns) -> Planned {
     Planned {
-        prefill: grid,
-        decode: grid,
+        grids: Grids {
+            prefill: grid,
+            one: grid,
+            several: grid,
+        },
         constants: padded(constants),
         buffers,
         columns,

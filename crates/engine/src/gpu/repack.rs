@@ -8,8 +8,8 @@ pub struct RowLayout {
     dtype: DType,
     /// Elements.
     pub cols: u32,
-    /// Elements / 4, rounded up.
-    pub vec4s: u32,
+    /// Elements / 8, rounded up.
+    pub vec8s: u32,
     /// Words of elements or quants.
     pub quant_words: u32,
     /// Words of scales and minima.
@@ -19,11 +19,11 @@ pub struct RowLayout {
 impl RowLayout {
     /// Of every row of a weight.
     pub const fn of(weight: &Weight) -> Self {
-        let vec4s = weight.cols.div_ceil(4);
+        let vec8s = weight.cols.div_ceil(8);
         let blocks = weight.cols / 32;
         let (quant_words, scale_words) = match weight.dtype {
-            DType::F32 => (4 * vec4s, 0),
-            DType::F16 => (2 * vec4s, 0),
+            DType::F32 => (8 * vec8s, 0),
+            DType::F16 => (4 * vec8s, 0),
             DType::Q8_0 => (8 * blocks, blocks.div_ceil(2)),
             DType::Q4_0 => (4 * blocks, blocks.div_ceil(2)),
             DType::Q4_1 => (4 * blocks, blocks),
@@ -31,7 +31,7 @@ impl RowLayout {
         Self {
             dtype: weight.dtype,
             cols: weight.cols,
-            vec4s,
+            vec8s,
             quant_words,
             scale_words,
         }

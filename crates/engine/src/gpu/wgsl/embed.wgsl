@@ -1,15 +1,15 @@
 // out = weight[token], for the tokens whose rows are held here.
 @group(1) @binding(2) var<storage, read> tokens: array<u32>;                // columns
-@group(1) @binding(3) var<storage, read_write> out: array<vec4<f32>>;       // columns x vec4s
+@group(1) @binding(3) var<storage, read_write> out: array<mat2x4<f32>>;     // columns x vec8s
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let column = call.first_column + id.y;
-    if id.x >= matrix.vec4s || column >= call.columns {
+    if id.x >= matrix.vec8s || column >= call.columns {
         return;
     }
     let row = tokens[column] - matrix.first_row;
     if row < matrix.rows {
-        out[column * matrix.vec4s + id.x] = weight4(row, id.x);
+        out[column * matrix.vec8s + id.x] = weight8(row, id.x);
     }
 }

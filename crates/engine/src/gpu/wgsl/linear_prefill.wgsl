@@ -1,6 +1,6 @@
 // out[column, row] = weight[row] . x[column]: an invocation computes 4 rows x 4 columns, a workgroup 32 x 32, so that a chunk
 // of the usual size reads every weight once.
-@group(1) @binding(2) var<storage, read> x: array<vec4<f32>>;               // columns x vec4s
+@group(1) @binding(2) var<storage, read> x: array<mat2x4<f32>>;             // columns x vec8s
 @group(1) @binding(3) var<storage, read_write> out: array<f32>;             // columns x out_stride
 
 fn store(column: u32, row: u32, sums: vec4<f32>) {
@@ -21,12 +21,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     }
     // Beyond the last row or column, the last is computed again and not stored.
     let rows = min(vec4(row) + vec4(0u, 1u, 2u, 3u), vec4(matrix.rows - 1u));
-    let columns = min(vec4(column) + vec4(0u, 1u, 2u, 3u), vec4(call.columns - 1u)) * matrix.vec4s;
+    let columns = min(vec4(column) + vec4(0u, 1u, 2u, 3u), vec4(call.columns - 1u)) * matrix.vec8s;
     var sums = mat4x4<f32>();  // one column of the matrix per column of the call
-    for (var i = 0u; i < matrix.vec4s; i++) {
-        // Its rows are four rows of the weight.
-        let w = transpose(mat4x4(weight4(rows.x, i), weight4(rows.y, i), weight4(rows.z, i), weight4(rows.w, i)));
-        sums += w * mat4x4(x[columns.x + i], x[columns.y + i], x[columns.z + i], x[columns.w + i]);
+    for (var i = 0u; i < matrix.vec8s; i++) {
+        let w0 = weight8(rows.x, i);
+        let w1 = weight8(rows.y, i);
+        let w2 = weight8(rows.z, i);
+        let w3 = weight8(rows.w, i);
+        let x0 = x[columns.x + i];
+        let x1 = x[columns.y + i];
+        let x2 = x[columns.z + i];
+        let x3 = x[columns.w + i];
+        // The rows of a transposed matrix are four rows of the weight.
+        sums += transpose(mat4x4(w0[0], w1[0], w2[0], w3[0])) * mat4x4(x0[0], x1[0], x2[0], x3[0]);
+        sums += transpose(mat4x4(w0[1], w1[1], w2[1], w3[1])) * mat4x4(x0[1], x1[1], x2[1], x3[1]);
     }
     store(column, row, sums[0]);
     store(column + 1u, row, sums[1]);

@@ -3,7 +3,7 @@ struct Matrix {
     first_row: u32,    // of the weight, counted in the model
     rows: u32,         // held here
     cols: u32,         // elements per row
-    vec4s: u32,        // cols / 4, rounded up; what is missing is zero
+    vec8s: u32,        // cols / 8, rounded up; what is missing is zero
     row_words: u32,    // quant words per row
     scales: u32,       // index of the first scale word
     scale_words: u32,  // scale words per row
