@@ -16,8 +16,3 @@ export function bytes(count: number): string {
 export function short(value: number): string {
   return new Intl.NumberFormat(say.locale, { maximumFractionDigits: value < 10 ? 1 : 0 }).format(value);
 }
-
-/** 0..1 as per cent. */
-export function percent(share: number): string {
-  return new Intl.NumberFormat(say.locale, { style: "percent" }).format(share);
-}

@@ -1,9 +1,9 @@
 // The phones of a room: a line each, with progress while they load.
 import { el, fill, write } from "./dom";
 import type { MemberView } from "./facade";
-import { bytes, percent } from "./format";
+import { bytes, short } from "./format";
 import { badge } from "./palette";
-import { shareOf } from "./ring";
+import { allUnits, unitsOf } from "./ring";
 import type { Room } from "./room";
 import { say } from "./strings";
 
@@ -62,7 +62,8 @@ function facts(room: Room, member: MemberView): string {
   if (!room.plan) return say.offers(bytes(member.budget_bytes));
   if (member.units.length === 0) return say.holdsNothing;
   if (room.phase === "loading") return say.loadingPart(bytes(member.loaded_bytes), bytes(member.assigned_bytes));
-  return `${say.holds(percent(shareOf(room, member.member)))} · ${bytes(member.assigned_bytes)}`;
+  const figure = member.ms_per_token === null ? bytes(member.assigned_bytes) : say.perToken(short(member.ms_per_token));
+  return `${say.holds(unitsOf(room, member.member), allUnits(room))} · ${figure}`;
 }
 
 /** The ring as numbers: every column once, for reading and for copying. */

@@ -1,6 +1,6 @@
 // The room as a ring: an arc per run of units, as long as its share of the model; before there is a plan, memory offered of memory needed.
 import { el, fill, svg } from "./dom";
-import { bytes, percent } from "./format";
+import { bytes } from "./format";
 import { colourClass, numberOf } from "./palette";
 import type { Room } from "./room";
 import { say } from "./strings";
@@ -61,9 +61,8 @@ function point(turn: number, radius: number): [string, string] {
 
 /** Units in ring order; the host's last run joins its first at the top. */
 function planned(room: Room): Arc[] {
-  const stages = room.plan?.stages ?? [];
-  const units = stages.at(-1)?.units.end ?? 0;
-  return stages.map(({ member, units: { start, end } }) => ({ member, from: start / units, to: end / units }));
+  const units = allUnits(room);
+  return (room.plan?.stages ?? []).map(({ member, units: { start, end } }) => ({ member, from: start / units, to: end / units }));
 }
 
 function offered(room: Room): Arc[] {
@@ -79,7 +78,7 @@ function offered(room: Room): Arc[] {
 }
 
 function planLabel(room: Room): string {
-  const parts = room.members.map((member) => `${member.name} ${percent(shareOf(room, member.member))}`);
+  const parts = room.members.map((member) => `${member.name} ${say.holds(unitsOf(room, member.member), allUnits(room))}`);
   return say.ringLabel(parts.join(", "));
 }
 
@@ -88,10 +87,13 @@ function memoryLabel(room: Room): string {
   return capacity ? say.ringShort(bytes(capacity.offeredBytes), bytes(capacity.neededBytes)) : say.ringEmpty;
 }
 
-/** Share of the model's units that a member runs. */
-export function shareOf(room: Room, member: number): number {
-  const stages = room.plan?.stages ?? [];
-  const units = stages.at(-1)?.units.end ?? 0;
-  const mine = stages.filter((stage) => stage.member === member);
-  return units === 0 ? 0 : mine.reduce((sum, stage) => sum + stage.units.end - stage.units.start, 0) / units;
+/** Units that a member runs. */
+export function unitsOf(room: Room, member: number): number {
+  const mine = room.plan?.stages.filter((stage) => stage.member === member) ?? [];
+  return mine.reduce((sum, stage) => sum + stage.units.end - stage.units.start, 0);
+}
+
+/** Units of the model; the last stage ends with the last. */
+export function allUnits(room: Room): number {
+  return room.plan?.stages.at(-1)?.units.end ?? 0;
 }
