@@ -6,7 +6,7 @@ use flate2::{Compression, write::GzEncoder};
 use serde::Deserialize;
 
 use crate::{
-    command::{program, root, succeed},
+    command::{npm_install, program, root, succeed},
     error::Error,
 };
 
@@ -89,16 +89,7 @@ fn module(build: &Build) -> Result<(), Error> {
 }
 
 fn page() -> Result<(), Error> {
-    if !root().join("web/node_modules").exists() {
-        succeed(program("npm").args([
-            "ci",
-            "--silent",
-            "--no-audit",
-            "--no-fund",
-            "--prefix",
-            "web",
-        ]))?;
-    }
+    npm_install("web")?;
     succeed(program("node").args(["web/build.mjs", WEB]))
 }
 

@@ -42,3 +42,25 @@ pub fn could_not_start(command: &Command, error: std::io::Error) -> Error {
         error,
     }
 }
+
+/// Installs what a folder's package-lock.json names, unless that is there.
+///
+/// # Errors
+/// npm is missing or failed.
+pub fn npm_install(folder: &str) -> Result<(), Error> {
+    let changed = |path: &str| root().join(folder).join(path).metadata()?.modified();
+    let installed = changed("node_modules/.package-lock.json");
+    if let (Ok(installed), Ok(wanted)) = (installed, changed("package-lock.json"))
+        && installed >= wanted
+    {
+        return Ok(());
+    }
+    eprintln!("installing packages of {folder}");
+    let quiet = ["--silent", "--no-audit", "--no-fund"];
+    succeed(
+        program("npm")
+            .arg("ci")
+            .args(quiet)
+            .args(["--prefix", folder]),
+    )
+}

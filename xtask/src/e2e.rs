@@ -4,9 +4,9 @@ use clap::Args;
 
 use crate::{
     build,
-    command::{program, root, succeed},
+    command::{npm_install, program, root, succeed},
     error::Error,
-    run::{DEFAULT_MODEL, install_driver},
+    run::DEFAULT_MODEL,
     server::Server,
 };
 
@@ -27,7 +27,8 @@ pub struct Options {
 /// A test that failed.
 pub fn run(options: &Options) -> Result<(), Error> {
     build::build()?;
-    install_driver()?;
+    succeed(program("npm").args(["run", "--silent", "check", "--prefix", "web"]))?;
+    npm_install("tests/browser")?;
     test("tests/browser/tiny.test.mjs", TINY_MODEL)?;
     if options.full {
         test("tests/browser/full.test.mjs", DEFAULT_MODEL)?;

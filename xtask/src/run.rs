@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     build,
-    command::{program, root, succeed},
+    command::{npm_install, program, root, succeed},
     error::Error,
     server::Server,
 };
@@ -117,7 +117,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
 }
 
 fn answer(options: &Options, url: &str, phones: u32, prompt: &str) -> Result<(), Error> {
-    install_driver()?;
+    npm_install("tests/browser")?;
     let question = Question {
         url,
         phones,
@@ -138,22 +138,4 @@ fn answer(options: &Options, url: &str, phones: u32, prompt: &str) -> Result<(),
         detail: error.to_string(),
     })?;
     succeed(program("node").args(["tests/browser/run.mjs", &question]))
-}
-
-/// What drives the browsers.
-///
-/// # Errors
-/// npm failed.
-pub fn install_driver() -> Result<(), Error> {
-    if root().join("tests/browser/node_modules").exists() {
-        return Ok(());
-    }
-    succeed(program("npm").args([
-        "ci",
-        "--silent",
-        "--no-audit",
-        "--no-fund",
-        "--prefix",
-        "tests/browser",
-    ]))
 }

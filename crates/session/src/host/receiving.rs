@@ -6,7 +6,6 @@ use proto::{Control, Slice};
 use super::Host;
 use super::member::shown_fault;
 use crate::error::SessionError;
-use crate::ring::Ring;
 use crate::seam::{Channel, Output};
 
 impl Host {
@@ -97,15 +96,18 @@ impl Host {
 
     /// Frames on their way between two neighbours are gone; from the next question on, the host relays.
     fn on_link_lost(&mut self, from: MemberId, to: MemberId) {
-        let neighbours = |ring: &Ring| {
-            let pairs = ring.plan.stages.iter().zip(ring.plan.stages.iter().skip(1));
-            let mut pairs = pairs.map(|(a, b)| (a.member, b.member));
-            pairs.any(|pair| pair == (from, to) || pair == (to, from))
+        let runs_to = |a: MemberId, b: MemberId| {
+            let ring = self.placed.as_ref().map(|placed| &placed.ring);
+            let stages = ring.map_or(&[][..], |ring| &ring.plan.stages);
+            let mut pairs = stages.iter().zip(stages.iter().skip(1));
+            pairs.any(|(first, second)| (first.member, second.member) == (a, b))
         };
-        let needed = self
-            .placed
-            .as_ref()
-            .is_some_and(|placed| neighbours(&placed.ring));
+        // Whoever sends stopped before: that report has ended the answer of its time, and this one is of the same loss.
+        let sender_stopped = || {
+            let sender = self.members.get(&to);
+            sender.is_none_or(|sender| !sender.round_trips.contains_key(&from))
+        };
+        let needed = runs_to(from, to) || (runs_to(to, from) && !sender_stopped());
         if needed && self.end_request().is_some() {
             self.outbox.fail(SessionError::LinkLost { from, to });
         }
