@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use engine::{
-    gpu::{GpuDevice, GpuExecutor},
+    gpu::{GpuDevice, GpuExecutor, LinearKernels},
     self_test,
 };
 use model::{DType, Graph, NumericClass, WireDtype, arch, gguf};
@@ -26,9 +26,9 @@ fn graph_of(dtype: DType) -> Graph {
     graph
 }
 
-#[wasm_bindgen_test]
-async fn the_gpu_computes_what_the_cpu_does() {
+async fn compare(kernels: LinearKernels) {
     let device = GpuDevice::request("kernel test").await.unwrap();
+    let device = device.with_linear_kernels(kernels);
     for dtype in [
         DType::F32,
         DType::F16,
@@ -47,4 +47,14 @@ async fn the_gpu_computes_what_the_cpu_does() {
             assert!(tested.is_ok(), "{dtype:?}, {wire:?}: {tested:?}");
         }
     }
+}
+
+#[wasm_bindgen_test]
+async fn the_kernels_of_hardware_compute_what_the_cpu_does() {
+    compare(LinearKernels::Parallel).await;
+}
+
+#[wasm_bindgen_test]
+async fn the_kernels_of_software_adapters_do_too() {
+    compare(LinearKernels::Serial).await;
 }
