@@ -11,7 +11,7 @@ mod common;
 
 use common::file::{Model, argmax, class, floats, ids, json, tiny_llama};
 use engine::{CpuExecutor, Executor, Input, Phase, Step, Want};
-use model::{NumericClass, UnitKind, UnitRange, WireDtype};
+use model::{NumericClass, UnitKind, UnitRange, WireDtype, segment};
 use pollster::block_on;
 
 /// Rule 5's bound on the CPU.
@@ -175,6 +175,30 @@ fn every_split_into_two_or_three_gives_the_same_bits() {
                 let split = Ring::new(&model, &[first, second], class).generate(&prompt, 4);
                 assert_eq!(split, whole, "{wire:?} cuts at {first} and {second}");
             }
+        }
+    }
+}
+
+#[test]
+fn an_executor_holds_no_more_than_a_plan_reckons_with() {
+    let model = tiny_llama();
+    let end = model.all_units().end;
+    for chunk_columns in [1, 16, 256] {
+        let class = NumericClass {
+            wire: WireDtype::F16Scaled,
+            chunk_columns,
+            context_columns: model.graph.max_context_columns,
+        };
+        for stages in [
+            vec![UnitRange { start: 0, end }],
+            vec![UnitRange { start: 2, end: 3 }],
+            vec![UnitRange { start: 0, end: 2 }, UnitRange { start: 5, end }],
+        ] {
+            let reckoned = segment::weight_bytes(&model.graph, &stages)
+                + segment::kv_bytes(&model.graph, &stages, class.context_columns)
+                + segment::scratch_bytes(&model.graph, chunk_columns);
+            let held = model.executor(&stages, class).resident_bytes();
+            assert!(held <= reckoned, "{stages:?}: {held} of {reckoned} bytes");
         }
     }
 }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::{error::ModelError, gguf::Header};
 
 /// Bytes of a chunk, unless one row is longer.
-const CHUNK_BYTES: u64 = 1 << 20;
+pub(crate) const CHUNK_BYTES: u64 = 1 << 20;
 /// Longest chunk a phone accepts.
 const MAX_CHUNK_BYTES: u32 = 16 << 20;
 /// Most chunks of a file: 1 TiB.

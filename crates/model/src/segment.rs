@@ -1,12 +1,18 @@
 //! What a segment needs: weights, bytes of the file, memory.
 
 use core::ops::Range;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::graph::{Graph, Unit, UnitRange, Weight, WeightId};
+use crate::{
+    class::NumericClass,
+    graph::{Graph, Op, Unit, UnitRange, Weight, WeightId},
+    manifest,
+};
 
 /// Bytes of one f32.
 const F32_BYTES: u64 = 4;
+/// Rows an executor dequantises at a time, at most.
+const TILE_ROWS: u64 = 8;
 
 /// Weights that the units read, each once, in the order they have in the file.
 pub fn weights(graph: &Graph, ranges: &[UnitRange]) -> Vec<WeightId> {
@@ -60,15 +66,51 @@ pub fn kv_bytes(graph: &Graph, ranges: &[UnitRange], context_columns: u32) -> u6
         .sum()
 }
 
-/// Bytes an executor needs besides: a chunk of the widest values of a block, and one column of logits.
+/// Bytes an executor needs besides, at most: for each width, as many values of a chunk as one unit has; logits of a decode call;
+/// a tile of dequantised rows; attention scores of one head; the chunk of the file on its way in.
 pub fn scratch_bytes(graph: &Graph, chunk_columns: u32) -> u64 {
-    let below_logits = graph
-        .values
+    let columns = u64::from(chunk_columns.max(NumericClass::MAX_DECODE_COLUMNS));
+    let logits = u64::from(NumericClass::MAX_DECODE_COLUMNS) * u64::from(graph.vocabulary);
+    let widest_row = graph
+        .weights
         .iter()
-        .filter(|width| **width != graph.vocabulary);
-    let widest = below_logits.max().copied().unwrap_or(graph.hidden_width);
-    8 * F32_BYTES * u64::from(widest) * u64::from(chunk_columns)
-        + F32_BYTES * u64::from(graph.vocabulary)
+        .map(|weight| u64::from(weight.cols))
+        .max();
+    let tile = TILE_ROWS * widest_row.unwrap_or(0);
+    let scores = u64::from(graph.max_context_columns);
+    let elements = elements_per_column(graph) * columns + logits + tile + scores;
+    F32_BYTES * elements + largest_chunk_bytes(graph)
+}
+
+/// Elements of all values of a unit, the logits apart; units share buffers of one width.
+fn elements_per_column(graph: &Graph) -> u64 {
+    let logits = graph.units.last().map(|head| head.output);
+    let mut most: BTreeMap<u32, u64> = BTreeMap::new();
+    for unit in &graph.units {
+        let ops = graph.ops.get(unit.ops.clone()).unwrap_or_default();
+        let values = ops.iter().map(Op::output).chain(unit.input);
+        let mut count: BTreeMap<u32, u64> = BTreeMap::new();
+        for value in values.filter(|value| Some(*value) != logits) {
+            let width = graph.values.get(value.0 as usize).copied().unwrap_or(0);
+            *count.entry(width).or_default() += 1;
+        }
+        for (width, count) in count {
+            let most = most.entry(width).or_default();
+            *most = count.max(*most);
+        }
+    }
+    let elements = most.iter().map(|(width, count)| u64::from(*width) * count);
+    elements.sum()
+}
+
+/// A chunk is a tensor, a part of one of the usual size, or one long row.
+fn largest_chunk_bytes(graph: &Graph) -> u64 {
+    let chunk_bytes = |weight: &Weight| {
+        let row_bytes = weight.dtype.row_bytes(weight.cols).unwrap_or(0);
+        let tensor_bytes = row_bytes.saturating_mul(u64::from(weight.rows));
+        tensor_bytes.min(manifest::CHUNK_BYTES.max(row_bytes))
+    };
+    graph.weights.iter().map(chunk_bytes).max().unwrap_or(0)
 }
 
 fn units<'a>(graph: &'a Graph, ranges: &[UnitRange]) -> impl Iterator<Item = &'a Unit> {
