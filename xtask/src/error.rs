@@ -22,6 +22,12 @@ pub enum Error {
         /// What is wrong.
         detail: String,
     },
+    /// A model that could not be downloaded.
+    #[error("the model at {url} could not be downloaded")]
+    Unreachable {
+        /// Its address.
+        url: String,
+    },
     /// The module outgrew its budget.
     #[error("the wasm module has {bytes} bytes gzipped, its budget is {budget}")]
     TooLarge {
@@ -39,6 +45,7 @@ impl Error {
             Self::Start { .. } => "setup.missing",
             Self::Told => "setup.step",
             Self::File { .. } => "setup.file",
+            Self::Unreachable { .. } => "model.unreachable",
             Self::TooLarge { .. } => "build.too_large",
         }
     }
@@ -49,6 +56,9 @@ impl Error {
             Self::Start { .. } => "Start with ./run or ./test: they install what is missing.",
             Self::Told => "See above.",
             Self::File { .. } => "Check the path.",
+            Self::Unreachable { .. } => {
+                "Check the address and the network; run it again to go on where it stopped."
+            }
             Self::TooLarge { .. } => {
                 "Make the module smaller, or raise the budget in wasm-pack.toml with a reason."
             }

@@ -18,9 +18,9 @@ pub const DEFAULT_MODEL: &str = "models/SmolLM2-135M-Instruct.Q4_1.gguf";
 /// What to run.
 #[derive(Args)]
 pub struct Options {
-    /// Model file (GGUF).
+    /// Model file (GGUF), or its https address: it is downloaded once into models/.
     #[arg(long, default_value = DEFAULT_MODEL)]
-    model: PathBuf,
+    model: String,
     /// Port to listen on; 0 takes a free one. With --phones, 0 unless given.
     #[arg(long)]
     port: Option<u16>,
@@ -102,7 +102,7 @@ struct Question<'a> {
 /// A step that failed.
 pub fn run(options: &Options) -> Result<(), Error> {
     build::build()?;
-    let model = root().join(&options.model);
+    let model = model_file(&options.model)?;
     match (options.phones, &options.prompt) {
         (Some(phones), Some(prompt)) => {
             let server = Server::start(&model, options.port.unwrap_or(0))?;
@@ -114,6 +114,42 @@ pub fn run(options: &Options) -> Result<(), Error> {
             server.wait()
         }
     }
+}
+
+/// A path, or where the file of an address is after its download.
+fn model_file(model: &str) -> Result<PathBuf, Error> {
+    if !model.starts_with("https://") && !model.starts_with("http://") {
+        return Ok(root().join(model));
+    }
+    let address = model.split(['?', '#']).next().unwrap_or(model);
+    let name = address.rsplit('/').next().unwrap_or_default();
+    let file = root().join("models").join(name);
+    if file.is_file() {
+        return Ok(file);
+    }
+    let part = file.with_added_extension("part");
+    eprintln!("downloading {name}");
+    // Continues where an earlier download broke off.
+    let curl = [
+        "--fail",
+        "--location",
+        "--progress-bar",
+        "--create-dirs",
+        "--continue-at",
+        "-",
+        "--output",
+    ];
+    succeed(program("curl").args(curl).arg(&part).arg(model)).map_err(|error| match error {
+        Error::Told => Error::Unreachable {
+            url: model.to_owned(),
+        },
+        other => other,
+    })?;
+    std::fs::rename(&part, &file).map_err(|error| Error::File {
+        path: file.display().to_string(),
+        detail: error.to_string(),
+    })?;
+    Ok(file)
 }
 
 fn answer(options: &Options, url: &str, phones: u32, prompt: &str) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
-use model::{Graph, NumericClass, WireDtype};
+use model::{Graph, NumericClass, WireDtype, segment};
 use plan::MemberId;
 use session::{
     Channel, Command, Computed, EngineChoice, Event, Host, HostConfig, Input, JobId,
@@ -61,11 +61,11 @@ pub fn class() -> NumericClass {
     }
 }
 
-pub fn config(graph: &Arc<Graph>, budget_bytes: u64) -> HostConfig {
+pub fn config(graph: &Arc<Graph>, held_bytes: u64) -> HostConfig {
     HostConfig {
         graph: Arc::clone(graph),
         name: "host".to_owned(),
-        budget_bytes,
+        budget_bytes: offer_bytes(graph, held_bytes),
         class: class(),
         engine: EngineChoice::Auto,
         model: ModelReference {
@@ -76,11 +76,16 @@ pub fn config(graph: &Arc<Graph>, budget_bytes: u64) -> HostConfig {
     }
 }
 
+/// What a page offers to hold so many bytes of weights and KV.
+fn offer_bytes(graph: &Graph, held_bytes: u64) -> u64 {
+    held_bytes + segment::scratch_bytes(graph, class().chunk_columns)
+}
+
 impl Room {
-    /// A host alone.
-    pub fn new(graph: Graph, budget_bytes: u64) -> Self {
+    /// A host alone, with room for `held_bytes` of units.
+    pub fn new(graph: Graph, held_bytes: u64) -> Self {
         let graph = Arc::new(graph);
-        let host = Host::new(config(&graph, budget_bytes)).unwrap();
+        let host = Host::new(config(&graph, held_bytes)).unwrap();
         let page = Page {
             machine: Machine::Host(Box::new(host)),
             engine: Engine::new(&graph, class()),
@@ -109,13 +114,13 @@ impl Room {
         }
     }
 
-    /// A phone joins.
-    pub fn join(&mut self, budget_bytes: u64) -> MemberId {
+    /// A phone joins, with room for `held_bytes` of units.
+    pub fn join(&mut self, held_bytes: u64) -> MemberId {
         let me = self.host().allocate_member().unwrap();
         let peer = Peer::new(PeerConfig {
             me,
             name: format!("phone {}", me.0),
-            budget_bytes,
+            budget_bytes: offer_bytes(&self.graph, held_bytes),
             engine: EngineChoice::Auto,
         });
         let page = Page {
