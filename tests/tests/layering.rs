@@ -240,7 +240,7 @@ fn the_session_is_the_same_code_everywhere() {
 #[test]
 fn there_is_one_wgpu() {
     let versions = Lock::read().versions.remove("wgpu").unwrap_or_default();
-    assert!(versions.len() <= 1, "wgpu in versions {versions:?}");
+    assert_eq!(versions.len(), 1, "wgpu in versions {versions:?}");
 }
 
 #[test]
