@@ -18,8 +18,11 @@ function emulatedBudget(fileBytes, phones) {
   return Math.floor(fileBytes * Math.max(1.5 / phones, 0.5));
 }
 
+const traffic = async () => (await fetch(`${options.url}/api/traffic`)).json();
+
 async function answer(phones, budget, stream) {
   const { url, engine, context, wire } = options;
+  const before = await traffic();
   const room = await openRoom({
     url, engine, wire, contextColumns: context, budgets: Array(phones).fill(budget), tell: say,
   });
@@ -27,8 +30,8 @@ async function answer(phones, budget, stream) {
     describe(room);
     const finished = await ask(room, request(), stream ? (text) => process.stdout.write(text) : undefined);
     if (stream) process.stdout.write("\n");
-    const traffic = await (await fetch(`${url}/api/traffic`)).json();
-    return result(room, finished, traffic);
+    const after = await traffic();
+    return result(room, finished, (name) => (after[name] ?? 0) - (before[name] ?? 0));
   } finally {
     await closeRoom(room);
   }
@@ -44,7 +47,7 @@ function describe({ plan, host, phones }) {
   for (const { name, budget_bytes } of members({ host })) say(`  ${name}: budget ${(budget_bytes / MIB).toFixed(0)} MiB (emulated)`);
 }
 
-function result(room, finished, traffic) {
+function result(room, finished, downloaded) {
   return {
     text: finished.text,
     ids: finished.ids,
@@ -54,7 +57,7 @@ function result(room, finished, traffic) {
     numeric_class: room.plan.class,
     plan: room.plan,
     phones: members(room).map(({ name, engine, units, budget_bytes, ms_per_token }) => ({
-      name, engine, units, budget_bytes, bytes_downloaded: traffic[name] ?? 0, ms_per_token,
+      name, engine, units, budget_bytes, bytes_downloaded: downloaded(name), ms_per_token,
     })),
   };
 }
