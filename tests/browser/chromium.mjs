@@ -17,22 +17,36 @@ const PLACES = [
   "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 ];
 
+/** How every test starts its Chromium. */
+export function launchOptions() {
+  const executablePath = process.env.CHROMIUM ?? PLACES.find(existsSync);
+  if (!executablePath) throw new Error("no Chromium found: install it or set CHROMIUM to its path");
+  return { executablePath, headless: true, args: FLAGS };
+}
+
+/** A browser process of its own, with storage that goes when it is closed. */
+export async function openBrowser(options = {}) {
+  const profile = await mkdtemp(join(tmpdir(), "lingualinked-phone-"));
+  const context = await chromium.launchPersistentContext(profile, { ...launchOptions(), ...options });
+  const close = async () => {
+    await context.close();
+    await rm(profile, { recursive: true, force: true });
+  };
+  return { context, close };
+}
+
 /** An emulated phone: a browser process of its own with a page that a script drives. */
 export class EmulatedPhone {
   static async open(url, name) {
-    const executablePath = process.env.CHROMIUM ?? PLACES.find(existsSync);
-    if (!executablePath) throw new Error("no Chromium found: install it or set CHROMIUM to its path");
-    const profile = await mkdtemp(join(tmpdir(), "lingualinked-phone-"));
-    const context = await chromium.launchPersistentContext(profile, { executablePath, headless: true, args: FLAGS });
-    const phone = new EmulatedPhone(name, profile, context);
+    const phone = new EmulatedPhone(name, await openBrowser());
     await phone.load(url);
     return phone;
   }
 
-  constructor(name, profile, context) {
+  constructor(name, browser) {
     this.name = name;
-    this.profile = profile;
-    this.context = context;
+    this.browser = browser;
+    this.context = browser.context;
     this.events = [];
     this.listeners = new Set();
   }
@@ -106,8 +120,7 @@ export class EmulatedPhone {
   }
 
   async close() {
-    await this.context.close();
-    await rm(this.profile, { recursive: true, force: true });
+    await this.browser.close();
   }
 }
 

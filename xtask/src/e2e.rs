@@ -11,7 +11,9 @@ use crate::{
 };
 
 /// Random weights, four blocks.
-const TINY_MODEL: &str = "tests/fixtures/tiny-llama/model-f32.gguf";
+pub const TINY_MODEL: &str = "tests/fixtures/tiny-llama/model-f32.gguf";
+/// The same with a chat template, for the page.
+const CHAT_MODEL: &str = "target/tiny-chat.gguf";
 
 /// Which tests.
 #[derive(Args)]
@@ -28,19 +30,24 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<(), Error> {
     build::build()?;
     succeed(program("npm").args(["run", "--silent", "check", "--prefix", "web"]))?;
+    succeed(program("node").args(["--test", "web/tests/"]))?;
     npm_install("tests/browser")?;
-    test("tests/browser/tiny.test.mjs", TINY_MODEL)?;
+    succeed(program("node").args(["tests/browser/chat-model.mjs", TINY_MODEL, CHAT_MODEL]))?;
+    test("page.test.mjs", CHAT_MODEL, options)?;
+    test("views.test.mjs", CHAT_MODEL, options)?;
+    test("tiny.test.mjs", TINY_MODEL, options)?;
     if options.full {
-        test("tests/browser/full.test.mjs", DEFAULT_MODEL)?;
+        test("full.test.mjs", DEFAULT_MODEL, options)?;
     }
     Ok(())
 }
 
-fn test(file: &str, model: &str) -> Result<(), Error> {
+fn test(file: &str, model: &str, options: &Options) -> Result<(), Error> {
     let server = Server::start(&root().join(model), 0)?;
-    succeed(
-        program("node")
-            .args(["--test", file])
-            .env("LINGUALINKED_URL", &server.url),
-    )
+    let mut node = program("node");
+    node.arg("--test").arg(format!("tests/browser/{file}"));
+    if options.full {
+        node.env("LINGUALINKED_FULL", "1");
+    }
+    succeed(node.env("LINGUALINKED_URL", &server.url))
 }

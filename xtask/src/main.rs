@@ -1,4 +1,4 @@
-//! `cargo xtask build | run | e2e`: one vocabulary for people and CI.
+//! `cargo xtask build | run | e2e | shots`: one vocabulary for people and CI.
 
 mod build;
 mod command;
@@ -6,6 +6,7 @@ mod e2e;
 mod error;
 mod run;
 mod server;
+mod shots;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,8 @@ enum Task {
     Run(run::Options),
     /// Browser end-to-end tests.
     E2e(e2e::Options),
+    /// Pictures of every view of the page.
+    Shots(shots::Options),
 }
 
 fn main() -> ExitCode {
@@ -50,5 +53,6 @@ fn work(task: Task) -> Result<(), Error> {
         Task::Build => build::build(),
         Task::Run(options) => run::run(&options),
         Task::E2e(options) => e2e::run(&options),
+        Task::Shots(options) => shots::run(&options),
     }
 }

@@ -1,23 +1,11 @@
-// node shots.mjs BUILT OUT: pictures of every view of the page built in BUILT, from a scripted room: no model, no phones.
-import { createServer } from "node:http";
-import { mkdir, readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { extname, join } from "node:path";
+// Every view of the page in every state, from a scripted room: the page is real, its phone, the other phones and the models are not.
+import { readFile } from "node:fs/promises";
 
-const [built, out] = process.argv.slice(2);
-if (!built || !out) throw new Error("usage: node shots.mjs BUILT OUT");
-const { chromium } = createRequire(new URL("../tests/browser/package.json", import.meta.url))("playwright-core");
-
-const SIZES = [{ width: 390, height: 844 }, { width: 1280, height: 800 }];
-const THEMES = ["light", "dark"];
-const LANGUAGES = ["en", "ko"];
-const CSP = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; style-src 'self'; "
-  + "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".json": "application/json" };
 const MODELS = [
   { id: "smollm2-135m", name: "SmolLM2-135M-Instruct.Q4_1", file: "/models/smollm2-135m/file", manifest: "/models/smollm2-135m/manifest", file_bytes: 98_362_432 },
   { id: "large", name: "Llama-3.2-3B-Instruct.Q4_K_M", file: "/models/large/file", manifest: "/models/large/manifest", file_bytes: 2_019_377_696 },
 ];
+/** A phone that can do everything. */
 const CAPABLE = { secureContext: true, dataChannels: true, opfs: true, webgpu: true, adapter: "apple metal-3", fallbackAdapter: false, cpu: "6 cores, SIMD", defaultBudgetBytes: 2 ** 30, fault: null };
 const MB = 1e6;
 
@@ -110,7 +98,8 @@ class Scene {
   }
 }
 
-const SCENES = {
+/** Every view and state, by name. */
+export const SCENES = {
   start: { run: (scene) => scene.start() },
   "start-settings": { run: async (scene) => { await scene.start(); await scene.page.click("summary"); await scene.page.fill("#link", "hello there"); await scene.page.click("form:last-of-type button"); } },
   "start-cpu": { capabilities: { ...CAPABLE, webgpu: false, adapter: null, opfs: false }, run: (scene) => scene.start() },
@@ -144,50 +133,20 @@ const SCENES = {
   over: { hash: "#room=4f1d0c9be2a76835", run: (scene) => scene.guest(failed("host.lost", "the phone that started the room is gone", "Start a new room, or join another one.", true)) },
 };
 
-async function serve() {
-  const scripted = await readFile(new URL("scripted-room.js", import.meta.url));
-  const server = createServer(async (request, response) => {
-    const path = new URL(request.url, "http://localhost").pathname;
-    const file = path === "/" ? "/index.html" : path;
-    const body = file === "/api/models" ? JSON.stringify(MODELS)
-      : file === "/wasm/lingualinked.js" ? scripted
-      : await readFile(join(built, file)).catch(() => null);
-    const type = file === "/api/models" ? ".json" : extname(file);
-    response.writeHead(body === null ? 404 : 200, { "content-type": TYPES[type] ?? "text/plain", "content-security-policy": CSP });
-    response.end(body);
-  });
-  await new Promise((done) => server.listen(0, "localhost", done));
-  return server;
-}
+const SCRIPTED_PHONE = await readFile(new URL("phone.js", import.meta.url), "utf8");
 
-const server = await serve();
-const url = `http://localhost:${server.address().port}/`;
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-dev-shm-usage"] });
-await mkdir(out, { recursive: true });
-const wanted = (name) => !process.env.ONLY || process.env.ONLY.split(",").includes(name);
-let problems = 0;
-try {
-  for (const viewport of SIZES) for (const colorScheme of THEMES) for (const language of LANGUAGES) {
-    for (const [name, { hash = "", capabilities = CAPABLE, run }] of Object.entries(SCENES)) {
-      if (!wanted(name)) continue;
-      const context = await browser.newContext({ viewport, colorScheme, locale: language, reducedMotion: "reduce" });
-      const page = await context.newPage();
-      const label = `${name}-${viewport.width}-${colorScheme}-${language}`;
-      const complain = (text) => { problems += 1; console.error(`${label}: ${text}`); };
-      page.on("pageerror", (error) => complain(error.stack));
-      page.on("console", (message) => message.type() === "error" && complain(message.text()));
-      await page.addInitScript((found) => (globalThis.scriptedCapabilities = found), capabilities);
-      page.setDefaultTimeout(5000);
-      await page.goto(url + hash);
-      await run(new Scene(page, language)).catch((error) => complain(error.message));
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
-      if (wide) complain("scrolls sideways");
-      await page.screenshot({ path: join(out, `${label}.png`) });
-      await context.close();
-    }
-  }
-} finally {
-  await browser.close();
-  server.close();
+/** Opens the page of the server at `url` in one of `SCENES`. `complain` hears of errors on the page. */
+export async function openScene(browser, { url, name, language, viewport, colorScheme, complain }) {
+  const { hash = "", capabilities = CAPABLE, run } = SCENES[name];
+  const context = await browser.newContext({ viewport, colorScheme, locale: language, reducedMotion: "reduce" });
+  await context.route("**/wasm/lingualinked.js", (route) => route.fulfill({ contentType: "text/javascript", body: SCRIPTED_PHONE }));
+  await context.route("**/api/models", (route) => route.fulfill({ json: MODELS }));
+  const page = await context.newPage();
+  page.on("pageerror", (error) => complain(error.stack));
+  page.on("console", (message) => message.type() === "error" && complain(message.text()));
+  await page.addInitScript((found) => (globalThis.scriptedCapabilities = found), capabilities);
+  page.setDefaultTimeout(5000);
+  await page.goto(`${url}/${hash}`);
+  await run(new Scene(page, language));
+  return page;
 }
-process.exitCode = problems > 0 ? 1 : 0;

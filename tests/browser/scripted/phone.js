@@ -1,4 +1,4 @@
-// Stands in for wasm/lingualinked.js in shots.mjs: phones that do nothing but tell what a script gives them.
+// Stands in for wasm/lingualinked.js in scenes.mjs: phones that do nothing but tell what a script gives them.
 export default async function () {}
 
 export async function capabilities() {

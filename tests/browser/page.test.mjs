@@ -1,0 +1,120 @@
+// The page itself, as two people use it: two browser processes, a tiny random-weight model, under the server's content security policy.
+import { after, before, test } from "node:test";
+import assert from "node:assert/strict";
+import { openBrowser } from "./chromium.mjs";
+
+const url = process.env.LINGUALINKED_URL;
+const PHONE = { viewport: { width: 390, height: 844 }, locale: "en", permissions: ["clipboard-read", "clipboard-write"] };
+/** Too little for the model on one phone, enough on two. */
+const BUDGET_BYTES = 1_000_000;
+
+/** A person with a phone: what they see and do. */
+class Person {
+  static async arrive(address) {
+    const person = new Person();
+    person.browser = await openBrowser(PHONE);
+    person.page = person.browser.context.pages()[0] ?? (await person.browser.context.newPage());
+    person.problems = [];
+    const { page, problems } = person;
+    page.setDefaultTimeout(60_000);
+    page.on("pageerror", (error) => problems.push(String(error)));
+    page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
+    await page.exposeFunction("violated", (what) => problems.push(what));
+    await page.addInitScript(() => {
+      document.addEventListener("securitypolicyviolation", (event) => globalThis.violated(`${event.violatedDirective} ${event.blockedURI}`));
+    });
+    await page.goto(address);
+    return person;
+  }
+  press(name) {
+    return this.page.getByRole("button", { name, exact: true }).click();
+  }
+  sees(text) {
+    return this.page.getByText(text).first().waitFor();
+  }
+  /** As little memory as no real phone would offer: the tiny model must not fit on one. */
+  offers(bytes) {
+    return this.page.evaluate((bytes) => {
+      const select = document.getElementById("budget");
+      select.append(new Option(String(bytes), String(bytes), true, true));
+    }, bytes);
+  }
+  async asks(question) {
+    await this.page.getByRole("textbox", { name: "Question" }).fill(question);
+    await this.page.keyboard.press("Enter");
+  }
+  /** Text of the last answer, once `wanted` holds for it. */
+  async answer(wanted) {
+    const last = this.page.locator(".answer-text").last();
+    await last.waitFor();
+    await this.page.waitForFunction(([element, source]) => new RegExp(source, "s").test(element.textContent), [await last.elementHandle(), wanted.source]);
+    return last.textContent();
+  }
+}
+
+let host;
+let guest;
+before(async () => (host = await Person.arrive(url)));
+after(async () => {
+  await host?.browser.close();
+  await guest?.browser.close();
+});
+
+test("one person starts a room, and copies its link", async () => {
+  await host.page.getByRole("button", { name: "Start a room" }).and(host.page.locator(":enabled")).waitFor();
+  await host.offers(BUDGET_BYTES);
+  await host.press("Start a room");
+  await host.sees("Invite phones");
+  await host.press("Copy");
+  await host.sees("Copied");
+});
+
+test("another joins by the link, and both are seen", async () => {
+  const link = await host.page.evaluate(() => navigator.clipboard.readText());
+  guest = await Person.arrive(url);
+  await guest.page.getByLabel("Link of the room").fill(link);
+  await guest.press("Join");
+  await guest.sees("Join this room?");
+  await guest.page.getByLabel("Name").fill("Kind Guest");
+  await guest.page.getByRole("button", { name: "Join" }).and(guest.page.locator(":enabled")).waitFor();
+  await guest.offers(BUDGET_BYTES);
+  await guest.press("Join");
+  await guest.sees("This phone is part of the room");
+  await host.sees("Kind Guest");
+  await host.sees("2 phones");
+});
+
+test("they load the model", async () => {
+  await host.page.getByRole("button", { name: "Begin" }).and(host.page.locator(":enabled")).click();
+  await host.sees("Ready on 2 phones.");
+  await guest.sees("Ready on 2 phones.");
+});
+
+test("an answer streams until it is stopped", async () => {
+  await host.asks("abcdefgh");
+  await host.answer(/./);
+  await host.press("Stop");
+  await host.sees("Stopped.");
+  await host.sees(/tok\/s on|On \d phones?, after/);
+});
+
+test("a second question is answered, after the first", async () => {
+  await host.asks("hgfedcba");
+  await host.sees(/Ended at the length limit\.|The answer is complete\./);
+  assert.equal(await host.page.locator(".turn").count(), 2);
+  assert.notEqual(await host.answer(/./), "");
+});
+
+test("the room ends for both when its host leaves", async () => {
+  await host.press("Leave");
+  await host.page.getByRole("dialog").getByRole("button", { name: "Leave" }).click();
+  await host.sees("You left the room.");
+  await guest.sees("The room is over");
+  await guest.press("Back to start");
+  await guest.sees("Run a language model on the phones in this room.");
+});
+
+test("nothing was refused by the policy, and nothing complained", () => {
+  assert.deepEqual(host.problems, []);
+  assert.deepEqual(guest.problems, []);
+});
