@@ -95,14 +95,13 @@ test("an answer streams until it is stopped", async () => {
   await host.answer(/./);
   await host.press("Stop");
   await host.sees("Stopped.");
-  await host.sees(/tok\/s on|On \d phones?, after/);
 });
 
 test("a second question is answered, after the first", async () => {
   await host.asks("hgfedcba");
-  await host.sees(/Ended at the length limit\.|The answer is complete\./);
-  assert.equal(await host.page.locator(".turn").count(), 2);
+  await host.page.locator(".turn").nth(1).getByText(/tok\/s on 2 phones/).waitFor();
   assert.notEqual(await host.answer(/./), "");
+  assert.equal(await host.page.locator(".turn").count(), 2);
 });
 
 test("the room ends for both when its host leaves", async () => {
