@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use door::{Credentials, Fingerprints, NONCE_BYTES};
 use engine::{CpuExecutor, Executor, Phase, Setup, Step, Want};
 use model::{EngineKind, UnitKind, segment};
-use plan::EngineProfile;
+use plan::{EngineProfile, MemberId};
 use session::{
-    Computed, Event, Host, Input, Job, Output, Peer,
+    Computed, Event, Guarded, Host, Input, Job, Output, Peer, Session,
     seam::{JobInput, WantColumns},
 };
 
@@ -18,12 +19,65 @@ const MS_PER_CALL: f64 = 0.5;
 const MEASURE_MS: u64 = 40;
 const LOAD_MS: u64 = 60;
 
-/// Host or peer.
+/// Host or peer, behind its door.
 pub enum Machine {
     /// It started the room.
-    Host(Box<Host>),
+    Host(Box<Guarded<Counted<Host>>>),
     /// It joined.
-    Peer(Box<Peer>),
+    Peer(Box<Guarded<Counted<Peer>>>),
+}
+
+impl Machine {
+    /// The session of the phone that starts the room.
+    pub fn host(host: Host, credentials: Credentials) -> Self {
+        Self::Host(Box::new(Guarded::new(Counted::new(host), credentials)))
+    }
+
+    /// The session of a phone that joins.
+    pub fn peer(peer: Peer, credentials: Credentials) -> Self {
+        Self::Peer(Box::new(Guarded::new(Counted::new(peer), credentials)))
+    }
+}
+
+/// A session, and what its door let through from others.
+pub struct Counted<S> {
+    session: S,
+    delivered_bytes: u64,
+}
+
+impl<S> Counted<S> {
+    const fn new(session: S) -> Self {
+        Self {
+            session,
+            delivered_bytes: 0,
+        }
+    }
+
+    /// The session itself.
+    pub const fn session(&mut self) -> &mut S {
+        &mut self.session
+    }
+}
+
+impl<S: Session> Session for Counted<S> {
+    fn me(&self) -> MemberId {
+        self.session.me()
+    }
+
+    fn handle(&mut self, now_ms: u64, input: Input) {
+        if let Input::Received { bytes, .. } = &input {
+            self.delivered_bytes += bytes.len() as u64;
+        }
+        self.session.handle(now_ms, input);
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.session.poll_output()
+    }
+
+    fn poll_timeout(&self) -> Option<u64> {
+        self.session.poll_timeout()
+    }
 }
 
 /// A phone and what its page was told.
@@ -49,6 +103,28 @@ impl Phone {
             file: Arc::clone(file),
             executor: None,
             free_at_ms: 0,
+        }
+    }
+
+    /// Both channels to another phone opened.
+    pub fn connected(
+        &mut self,
+        now_ms: u64,
+        other: MemberId,
+        fingerprints: Fingerprints,
+        nonce: [u8; NONCE_BYTES],
+    ) {
+        match &mut self.machine {
+            Machine::Host(host) => host.connected(now_ms, other, fingerprints, nonce),
+            Machine::Peer(peer) => peer.connected(now_ms, other, fingerprints, nonce),
+        }
+    }
+
+    /// Application bytes that reached its session.
+    pub fn delivered_bytes(&mut self) -> u64 {
+        match &mut self.machine {
+            Machine::Host(host) => host.session().delivered_bytes,
+            Machine::Peer(peer) => peer.session().delivered_bytes,
         }
     }
 

@@ -6,6 +6,9 @@ use std::{
     sync::Arc,
 };
 
+use door::{
+    Credentials, Fingerprint, Fingerprints, HOST_RANDOM_BYTES, HostKeys, Invitation, NONCE_BYTES,
+};
 use model::NumericClass;
 use plan::{MemberId, Plan};
 use session::{
@@ -50,6 +53,8 @@ pub struct Room {
     pub phones: BTreeMap<MemberId, Phone>,
     /// Activation messages sent since a test wanted them.
     pub tape: Option<Vec<Message>>,
+    /// What everyone has the link of.
+    keys: HostKeys,
     file: Arc<ModelFile>,
     links: BTreeSet<(MemberId, MemberId)>,
     network: Network,
@@ -79,11 +84,14 @@ impl Room {
                 manifest: "/manifest".to_owned(),
             },
         });
-        let phone = Phone::new(Machine::Host(Box::new(host.unwrap())), file);
+        let keys = HostKeys::new(&[7; HOST_RANDOM_BYTES]);
+        let machine = Machine::host(host.unwrap(), Credentials::Host(keys.clone()));
+        let phone = Phone::new(machine, file);
         let mut room = Self {
             now_ms: 0,
             phones: BTreeMap::from([(MemberId::HOST, phone)]),
             tape: None,
+            keys,
             file: Arc::clone(file),
             links: BTreeSet::new(),
             network,
@@ -104,14 +112,15 @@ impl Room {
         let Machine::Host(host) = &mut self.phones.get_mut(&MemberId::HOST).unwrap().machine else {
             panic!("member 0 is the host");
         };
-        let me = host.allocate_member().unwrap();
+        let me = host.session().session().allocate_member().unwrap();
         let peer = Peer::new(PeerConfig {
             me,
             name: format!("phone {}", me.0),
             budget_bytes,
             engine: EngineChoice::Auto,
         });
-        let phone = Phone::new(Machine::Peer(Box::new(peer)), &self.file);
+        let credentials = Invitation::new("simulated", &self.keys).credentials();
+        let phone = Phone::new(Machine::peer(peer, credentials), &self.file);
         self.phones.insert(me, phone);
         self.connect(MemberId::HOST, me);
         me
@@ -190,6 +199,36 @@ impl Room {
             return;
         };
         phone.handle(now_ms, input);
+        self.carry_out_all(member);
+    }
+
+    /// The channels opened at one end; the certificates are those of two simulated DTLS ends.
+    fn connected(&mut self, member: MemberId, other: MemberId) {
+        let (now_ms, nonce) = (self.now_ms, self.nonce());
+        let Some(phone) = self.phones.get_mut(&member) else {
+            return;
+        };
+        let fingerprints = Fingerprints {
+            mine: certificate(member),
+            theirs: certificate(other),
+        };
+        phone.connected(now_ms, other, fingerprints, nonce);
+        self.carry_out_all(member);
+    }
+
+    /// Never the same.
+    fn nonce(&mut self) -> [u8; NONCE_BYTES] {
+        self.sequence += 1;
+        let mut nonce = [0; NONCE_BYTES];
+        let bytes = self.sequence.to_le_bytes();
+        nonce
+            .iter_mut()
+            .zip(bytes)
+            .for_each(|(to, from)| *to = from);
+        nonce
+    }
+
+    fn carry_out_all(&mut self, member: MemberId) {
         while let Some(output) = self.phones.get_mut(&member).and_then(Phone::poll_output) {
             self.carry_out(member, output);
         }
@@ -331,13 +370,18 @@ impl Room {
                 self.input(member, Input::Computed { job, result });
             }
             Happening::Connected(member, other) => {
-                self.input(member, Input::Connected { member: other });
+                self.connected(member, other);
             }
             Happening::Disconnected(member, other) => {
                 self.input(member, Input::Disconnected { member: other });
             }
         }
     }
+}
+
+/// Of the simulated DTLS end of a phone.
+fn certificate(of: MemberId) -> Fingerprint {
+    Fingerprint::of_certificate(&of.0.to_le_bytes())
 }
 
 fn pair(a: MemberId, b: MemberId) -> (MemberId, MemberId) {

@@ -4,11 +4,10 @@ use model::{NumericClass, UnitKind};
 use plan::{EngineProfile, MemberId, Plan};
 use serde::{Deserialize, Serialize};
 
+use crate::envelope;
 use crate::error::ProtoError;
 use crate::view::{Fault, MemberView, ModelReference};
 
-/// Number of this protocol, the first byte of every control message; other numbers are refused.
-pub const PROTOCOL: u8 = 1;
 /// Longest control message, bytes: what every browser's data channel takes in one piece.
 pub const MAX_CONTROL_BYTES: usize = 64 * 1024;
 
@@ -127,9 +126,7 @@ impl Control {
     /// # Errors
     /// Longer than [`MAX_CONTROL_BYTES`].
     pub fn encode(&self) -> Result<Vec<u8>, ProtoError> {
-        let bytes = postcard::to_extend(self, vec![PROTOCOL]).map_err(|_| ProtoError::Control)?;
-        within_limit(&bytes)?;
-        Ok(bytes)
+        envelope::seal(self, MAX_CONTROL_BYTES)
     }
 
     /// Reads a message; nothing may follow it.
@@ -137,27 +134,6 @@ impl Control {
     /// # Errors
     /// Another protocol number, too long, not a message.
     pub fn decode(bytes: &[u8]) -> Result<Self, ProtoError> {
-        within_limit(bytes)?;
-        let (&theirs, body) = bytes.split_first().ok_or(ProtoError::Control)?;
-        if theirs != PROTOCOL {
-            return Err(ProtoError::Version {
-                theirs,
-                ours: PROTOCOL,
-            });
-        }
-        match postcard::take_from_bytes(body) {
-            Ok((message, [])) => Ok(message),
-            _ => Err(ProtoError::Control),
-        }
+        envelope::open(bytes, MAX_CONTROL_BYTES)
     }
-}
-
-fn within_limit(bytes: &[u8]) -> Result<(), ProtoError> {
-    if bytes.len() > MAX_CONTROL_BYTES {
-        return Err(ProtoError::TooLong {
-            bytes: bytes.len() as u64,
-            most: MAX_CONTROL_BYTES as u64,
-        });
-    }
-    Ok(())
 }

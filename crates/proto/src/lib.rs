@@ -7,12 +7,16 @@
 
 pub mod assembly;
 pub mod control;
+mod envelope;
 mod error;
 pub mod frame;
+pub mod handshake;
 mod view;
 
 pub use assembly::Assembler;
-pub use control::{Control, PROTOCOL};
+pub use control::Control;
+pub use envelope::PROTOCOL;
 pub use error::ProtoError;
 pub use frame::{Frame, FrameHeader, Slice, Wanted};
+pub use handshake::Handshake;
 pub use view::{Fault, MemberView, ModelReference};

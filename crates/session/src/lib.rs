@@ -5,6 +5,7 @@
 #![deny(clippy::indexing_slicing)]
 
 mod error;
+mod guard;
 mod host;
 mod outbox;
 mod peer;
@@ -13,6 +14,7 @@ mod ring;
 pub mod seam;
 
 pub use error::SessionError;
+pub use guard::{Guarded, Session};
 pub use host::{Host, HostConfig, MAX_MEMBERS};
 pub use peer::{Peer, PeerConfig};
 pub use seam::{

@@ -247,6 +247,11 @@ pub enum Output {
     rename_all_fields = "camelCase"
 )]
 pub enum Event {
+    /// Peer: the host let this page in.
+    Joined {
+        /// This page's number.
+        member: MemberId,
+    },
     /// Membership, progress or measurements changed.
     Members {
         /// All members, by id.

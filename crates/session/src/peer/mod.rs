@@ -80,6 +80,11 @@ impl Peer {
         }
     }
 
+    /// The number the host gave it.
+    pub const fn me(&self) -> MemberId {
+        self.config.me
+    }
+
     /// Tells it something. `now_ms` never runs backwards.
     pub fn handle(&mut self, now_ms: u64, input: Input) {
         if self.over {
@@ -168,6 +173,9 @@ impl Peer {
         });
         self.jobs.insert(job, Doing::Measure);
         self.room = Some(room);
+        self.outbox.event(Event::Joined {
+            member: self.config.me,
+        });
     }
 
     fn on_assign(&mut self, plan: plan::Plan, unit_kinds: Vec<UnitKind>) {
