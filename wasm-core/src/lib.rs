@@ -9,6 +9,7 @@ mod http;
 mod messages;
 mod phone;
 mod ports;
+mod random;
 mod session_worker;
 mod signaling;
 mod threads;

@@ -1,5 +1,6 @@
 //! What our threads say to each other.
 
+use door::{Credentials, HostKeys};
 use model::WireDtype;
 use plan::MemberId;
 use serde::{Deserialize, Serialize};
@@ -76,11 +77,15 @@ pub enum ToSession {
         context_columns: u32,
         /// Residual stream between phones.
         wire: WireDtype,
+        /// Of the room.
+        keys: HostKeys,
     },
     /// Prepare to join.
     Guest {
         /// What this page offers.
         offer: Offer,
+        /// Of its invitation.
+        credentials: Credentials,
     },
     /// The host took this page in.
     Admitted {
@@ -96,6 +101,15 @@ pub enum ToSession {
     Channels {
         /// Whose.
         member: MemberId,
+    },
+    /// Answer to `Opened`.
+    Certificates {
+        /// Whose connection.
+        member: MemberId,
+        /// SHA-256 of this page's certificate.
+        mine: [u8; 32],
+        /// SHA-256 of the other end's certificate.
+        theirs: [u8; 32],
     },
     /// The connection to a member failed.
     ConnectionFailed {
@@ -126,7 +140,7 @@ pub enum FromSession {
     Event,
     /// Host: the model is known, guests may come.
     Hosting,
-    /// Host or guest: no session will start.
+    /// Host or guest: the session ended, or none will start.
     Failed(Fault),
     /// Host: a guest's number.
     Number {
@@ -142,9 +156,14 @@ pub enum FromSession {
         /// Why.
         fault: Fault,
     },
-    /// Both channels to a member opened.
-    Connected {
+    /// Both channels to a member opened: which certificates does the connection have?
+    Opened {
         /// Whose.
+        member: MemberId,
+    },
+    /// Guest: the host let this page in.
+    Joined {
+        /// This page's number.
         member: MemberId,
     },
     /// Open a connection.

@@ -1,6 +1,7 @@
 //! First contact through the server of this page's origin: rooms, seats, and one offer and answer per guest.
 
 use futures::{StreamExt, channel::mpsc};
+use proto::{PROTOCOL, ProtoError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use session::Fault;
 use wasm_bindgen::prelude::*;
@@ -14,7 +15,7 @@ use crate::{
 /// A seat in a room: the right to read its messages and to send in its name.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Seat {
-    /// Room id, the fragment of the link.
+    /// Name of the room.
     pub room: String,
     /// `host`, `g1`, `g2`, ...
     pub seat: String,
@@ -44,6 +45,38 @@ pub enum FirstContact {
         /// Why.
         fault: Fault,
     },
+}
+
+/// A message and the version of the page that wrote it.
+#[derive(Serialize, Deserialize)]
+struct Versioned<T> {
+    protocol: u8,
+    #[serde(flatten)]
+    message: T,
+}
+
+/// What reaches a seat.
+pub enum Letter {
+    /// Of this version.
+    Read(FirstContact),
+    /// Of a page of another version, which is told with this.
+    OtherVersion(Fault),
+}
+
+impl Letter {
+    /// `None` for what no version writes.
+    fn read(body: &str) -> Option<Self> {
+        let Versioned {
+            protocol: theirs, ..
+        }: Versioned<serde::de::IgnoredAny> = serde_json::from_str(body).ok()?;
+        if theirs != PROTOCOL {
+            let ours = PROTOCOL;
+            let error = ProtoError::Version { theirs, ours };
+            return Some(Self::OtherVersion(Fault::from(&error)));
+        }
+        let Versioned { message, .. } = serde_json::from_str(body).ok()?;
+        Some(Self::Read(message))
+    }
 }
 
 /// The seat of the page that started the room.
@@ -76,7 +109,11 @@ pub async fn send(seat: &Seat, to: &str, message: &FirstContact) -> Result<(), F
         to: &'a str,
         body: String,
     }
-    let body = serde_json::to_string(message)
+    let versioned = Versioned {
+        protocol: PROTOCOL,
+        message,
+    };
+    let body = serde_json::to_string(&versioned)
         .map_err(|error| unexpected("message", &error.to_string()))?;
     let url = format!("/api/rooms/{}/messages", escape(&seat.room));
     http::request(
@@ -125,8 +162,8 @@ impl Inbox {
         })
     }
 
-    /// The next readable message: (sender's seat, message). Anything else is skipped: anyone with the link may write here.
-    pub async fn next(&mut self) -> Option<(String, FirstContact)> {
+    /// The next readable message: (sender's seat, message). Anything else is skipped: anyone with the room's name may write here.
+    pub async fn next(&mut self) -> Option<(String, Letter)> {
         #[derive(Deserialize)]
         struct Envelope {
             from: String,
@@ -137,10 +174,9 @@ impl Inbox {
             let Ok(Envelope { from, body }) = serde_json::from_str(&text) else {
                 continue;
             };
-            let Ok(message) = serde_json::from_str(&body) else {
-                continue;
-            };
-            return Some((from, message));
+            if let Some(letter) = Letter::read(&body) {
+                return Some((from, letter));
+            }
         }
     }
 }

@@ -3,8 +3,12 @@
 //! Channels are negotiated out of band with fixed ids, so both ends create them before the first offer. All candidates are gathered
 //! before a description is handed out: one message each way suffices.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
 
+use door::{DoorError, Fingerprint, Fingerprints};
 use futures::{
     FutureExt,
     channel::oneshot,
@@ -14,7 +18,8 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     RtcDataChannel, RtcDataChannelInit, RtcDataChannelType, RtcIceGatheringState,
-    RtcPeerConnection, RtcPeerConnectionState, RtcSdpType, RtcSessionDescriptionInit,
+    RtcPeerConnection, RtcPeerConnectionState, RtcSdpType, RtcSessionDescription,
+    RtcSessionDescriptionInit,
 };
 
 use crate::{
@@ -40,6 +45,8 @@ pub struct Channels {
 /// A connection to one member; dropping it closes it.
 pub struct Connection {
     peer: RtcPeerConnection,
+    /// The other end described itself: it may not do so again, as another description would name another certificate.
+    described: Cell<bool>,
     _on_state: Closure<dyn FnMut()>,
 }
 
@@ -69,6 +76,7 @@ impl Connection {
         Ok((
             Self {
                 peer,
+                described: Cell::new(false),
                 _on_state: on_state,
             },
             channels,
@@ -93,7 +101,47 @@ impl Connection {
         self.set_remote(RtcSdpType::Answer, answer).await
     }
 
+    /// Fingerprints of both certificates, once the channels are open.
+    ///
+    /// # Errors
+    /// The browser shows neither certificate nor exactly one fingerprint of an end.
+    pub fn fingerprints(&self) -> Result<Fingerprints, DoorError> {
+        let sdp = |description: Option<RtcSessionDescription>| {
+            description
+                .map(|description| description.sdp())
+                .ok_or(DoorError::NoCertificate)
+        };
+        let theirs = sdp(self.peer.remote_description())?;
+        Ok(Fingerprints {
+            mine: Fingerprint::of_sdp(&sdp(self.peer.local_description())?)?,
+            theirs: Fingerprint::of_other_end(&self.remote_certificates(), &theirs)?,
+        })
+    }
+
+    /// Certificates the other end used, DER, first its own; none in browsers that do not show them.
+    fn remote_certificates(&self) -> Vec<Vec<u8>> {
+        let shown = || {
+            let sctp = property(&self.peer, "sctp")?;
+            let transport = property(&sctp, "transport")?;
+            let show: js_sys::Function = property(&transport, "getRemoteCertificates")?
+                .dyn_into()
+                .ok()?;
+            let certificates = show.call0(&transport).ok()?;
+            certificates.dyn_into::<js_sys::Array>().ok()
+        };
+        let certificates = shown().into_iter().flat_map(|shown| shown.to_vec());
+        let buffers = certificates.filter_map(|der| der.dyn_into::<js_sys::ArrayBuffer>().ok());
+        buffers
+            .map(|der| js_sys::Uint8Array::new(&der).to_vec())
+            .collect()
+    }
+
     async fn set_remote(&self, kind: RtcSdpType, sdp: &str) -> Result<(), BrowserError> {
+        if self.described.replace(true) {
+            return Err(BrowserError::Connection {
+                detail: "the other phone described itself twice".to_owned(),
+            });
+        }
         let description = RtcSessionDescriptionInit::new(kind);
         description.set_sdp(sdp);
         resolve(self.peer.set_remote_description(&description)).await?;
@@ -151,6 +199,11 @@ fn channel(peer: &RtcPeerConnection, label: &str, id: u16) -> RtcDataChannel {
     let channel = peer.create_data_channel_with_data_channel_dict(label, &init);
     channel.set_binary_type(RtcDataChannelType::Arraybuffer);
     channel
+}
+
+fn property(object: &JsValue, key: &str) -> Option<JsValue> {
+    let value = js_sys::Reflect::get(object, &JsValue::from_str(key)).ok()?;
+    (!value.is_undefined() && !value.is_null()).then_some(value)
 }
 
 async fn resolve(promise: js_sys::Promise) -> Result<JsValue, BrowserError> {

@@ -2,6 +2,7 @@
 
 use std::rc::{Rc, Weak};
 
+use door::{HostKeys, Invitation};
 use futures::future::{Either, select};
 use plan::MemberId;
 use session::{Fault, ModelReference};
@@ -13,52 +14,63 @@ use crate::{
     error::BrowserError,
     http::has_global,
     messages::ToSession,
-    signaling::{self, FirstContact, HOST_SEAT, Inbox},
+    random,
+    signaling::{self, FirstContact, HOST_SEAT, Inbox, Letter},
 };
 
 /// A host that does not answer in this time is gone.
 const ANSWER_MS: f64 = 20_000.0;
-/// Channels that do not open in this time never will.
+/// Who is not let in in this time never will be.
 const CONNECT_MS: f64 = 20_000.0;
 
-/// Starts a session and a room for it; returns the room's id.
-pub async fn host(page: &Rc<Page>, model: ModelReference) -> Result<String, Fault> {
+/// Starts a session and a room for it.
+pub async fn host(page: &Rc<Page>, model: ModelReference) -> Result<Invitation, Fault> {
     check_browser()?;
+    let keys = HostKeys::new(&random::bytes()?);
     let options = &page.options;
     page.start_threads(&ToSession::Host {
         offer: options.offer(),
         model,
         context_columns: options.context_columns(),
         wire: options.wire(),
+        keys: keys.clone(),
     })?;
     page.wait_for(Awaited::Hosting).await?;
     let seat = Rc::new(signaling::create_room().await?);
     let inbox = Inbox::open(&seat)?;
     *page.seat.borrow_mut() = Some(Rc::clone(&seat));
     spawn_local(answer_door(Rc::downgrade(page), inbox));
-    Ok(seat.room.clone())
+    Ok(Invitation::new(&seat.room, &keys))
 }
 
 /// Passes every guest's offer on until the page has left the room.
 async fn answer_door(page: Weak<Page>, mut inbox: Inbox) {
     while let Some((seat, message)) = inbox.next().await {
         let Some(page) = page.upgrade() else { return };
-        if let FirstContact::Offer { sdp } = message {
-            page.knocking.borrow_mut().insert(seat.clone(), sdp);
-            if page.to_session(&ToSession::Admit { seat }).is_err() {
-                return;
+        match message {
+            Letter::Read(FirstContact::Offer { sdp }) => {
+                page.knocking.borrow_mut().insert(seat.clone(), sdp);
+                if page.to_session(&ToSession::Admit { seat }).is_err() {
+                    return;
+                }
+            }
+            Letter::Read(_) => {}
+            Letter::OtherVersion(fault) => {
+                page.answer_guest(seat, FirstContact::Refused { fault });
             }
         }
     }
 }
 
-/// Takes a seat, makes an offer to the host, and waits until both channels are open.
-pub async fn join(page: &Rc<Page>, room: &str) -> Result<(), Fault> {
+/// Takes a seat, makes an offer to the host, and waits until the host has let this page in; returns its number.
+pub async fn join(page: &Rc<Page>, link: &str) -> Result<MemberId, Fault> {
     check_browser()?;
-    let seat = signaling::take_seat(room).await?;
+    let invitation = Invitation::parse(link)?;
+    let seat = signaling::take_seat(&invitation.room).await?;
     let mut inbox = Inbox::open(&seat)?;
     page.start_threads(&ToSession::Guest {
         offer: page.options.offer(),
+        credentials: invitation.credentials(),
     })?;
     let connection = page.connect(MemberId::HOST)?;
     let sdp = connection.offer().await?;
@@ -69,23 +81,21 @@ pub async fn join(page: &Rc<Page>, room: &str) -> Result<(), Fault> {
     let slow = BrowserError::Connection {
         detail: "the channels did not open".to_owned(),
     };
-    within(
-        CONNECT_MS,
-        slow,
-        page.wait_for(Awaited::Connected(MemberId::HOST)),
-    )
-    .await
+    within(CONNECT_MS, slow, page.wait_for(Awaited::Joined)).await
 }
 
 /// The host's answer and this page's number.
 async fn answer(inbox: &mut Inbox) -> Result<(String, MemberId), Fault> {
     while let Some((from, message)) = inbox.next().await {
         match message {
-            FirstContact::Answer { sdp, member, .. } if from == HOST_SEAT => {
+            _ if from != HOST_SEAT => {}
+            Letter::Read(FirstContact::Answer { sdp, member, .. }) => {
                 return Ok((sdp, MemberId(member)));
             }
-            FirstContact::Refused { fault } if from == HOST_SEAT => return Err(fault),
-            _ => {}
+            Letter::Read(FirstContact::Refused { fault }) | Letter::OtherVersion(fault) => {
+                return Err(fault);
+            }
+            Letter::Read(FirstContact::Offer { .. }) => {}
         }
     }
     Err(BrowserError::NoAnswer.into())

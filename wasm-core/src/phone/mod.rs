@@ -41,21 +41,27 @@ impl Phone {
         Ok(ReadableStream::from_stream(futures::StreamExt::map(events, Ok)).into_raw())
     }
 
-    /// Starts a room with a model `{id, file, manifest}`; resolves with `{room}` when guests may come.
+    /// Starts a room with a model `{id, file, manifest}`; resolves with `{room, invitation}` when guests may come. The invitation is the
+    /// fragment of the room's link and contains its secret: show it to those who may join, and send it to no server.
     pub async fn host(&self, model: JsValue) -> Result<JsValue, JsValue> {
         let model: ModelReference = value::from_js(model).map_err(rejection)?;
-        let room = contact::host(&self.page, model)
+        let invitation = contact::host(&self.page, model)
             .await
             .map_err(|fault| self.refuse(&fault))?;
         let answer = js_sys::Object::new();
-        js_sys::Reflect::set(&answer, &"room".into(), &room.into())?;
+        let set = |key: &str, text: &str| {
+            js_sys::Reflect::set(&answer, &key.into(), &text.into()).map(drop)
+        };
+        set("room", &invitation.room)?;
+        set("invitation", &invitation.to_string())?;
         Ok(answer.into())
     }
 
-    /// Joins a room; resolves when the host is connected.
-    pub async fn join(&self, room: String) -> Result<(), JsValue> {
-        contact::join(&self.page, &room)
+    /// Joins a room by its link or the link's fragment; resolves with this phone's number when the host let it in.
+    pub async fn join(&self, link: String) -> Result<u32, JsValue> {
+        contact::join(&self.page, &link)
             .await
+            .map(|me| me.0)
             .map_err(|fault| self.refuse(&fault))
     }
 

@@ -6,6 +6,7 @@ use std::{
     rc::{Rc, Weak},
 };
 
+use door::Fingerprints;
 use futures::channel::{mpsc, oneshot};
 use plan::MemberId;
 use session::{Event, Fault};
@@ -91,7 +92,7 @@ struct Threads {
 /// Somebody on the main thread who waits for a word of the session worker.
 struct Waiting {
     awaited: Awaited,
-    done: oneshot::Sender<Result<(), Fault>>,
+    done: oneshot::Sender<Result<MemberId, Fault>>,
 }
 
 /// What can be waited for.
@@ -99,8 +100,8 @@ struct Waiting {
 pub enum Awaited {
     /// The model is open and guests may come.
     Hosting,
-    /// Both channels to a member are open.
-    Connected(MemberId),
+    /// The host let this page in.
+    Joined,
 }
 
 thread_local! {
@@ -209,8 +210,8 @@ impl Page {
         act(&threads.session)
     }
 
-    /// Waits for a word of the session worker.
-    pub async fn wait_for(&self, awaited: Awaited) -> Result<(), Fault> {
+    /// Waits for a word of the session worker; this page's number comes with it.
+    pub async fn wait_for(&self, awaited: Awaited) -> Result<MemberId, Fault> {
         let (done, wait) = oneshot::channel();
         self.waiting.borrow_mut().push(Waiting { awaited, done });
         wait.await.unwrap_or_else(|_| {
@@ -277,8 +278,9 @@ impl Page {
         };
         match message {
             FromSession::Event => values.into_iter().for_each(|event| self.tell(event)),
-            FromSession::Hosting => self.wake(Awaited::Hosting),
-            FromSession::Connected { member } => self.wake(Awaited::Connected(member)),
+            FromSession::Hosting => self.wake(Awaited::Hosting, MemberId::HOST),
+            FromSession::Opened { member } => self.tell_certificates(member),
+            FromSession::Joined { member } => self.wake(Awaited::Joined, member),
             FromSession::Failed(fault) => self.wake_all(&fault),
             FromSession::Number { seat, member } => self.let_in(seat, member),
             FromSession::Refused { seat, fault } => {
@@ -320,7 +322,7 @@ impl Page {
         });
     }
 
-    fn answer_guest(self: &Rc<Self>, to: String, message: FirstContact) {
+    pub(super) fn answer_guest(self: &Rc<Self>, to: String, message: FirstContact) {
         let Some(seat) = self.seat.borrow().clone() else {
             return;
         };
@@ -356,17 +358,10 @@ impl Page {
                     let sdp = page.connect(from)?.answer(&sdp).await?;
                     page.signal(from, &RoomSignal::Answer { sdp })
                 }
-                RoomSignal::Answer { sdp } => {
-                    let connection = page
-                        .connections
-                        .borrow()
-                        .get(&from)
-                        .map(|member| Rc::clone(&member.connection));
-                    match connection {
-                        Some(connection) => connection.accept(&sdp).await,
-                        None => Ok(()),
-                    }
-                }
+                RoomSignal::Answer { sdp } => match page.connection(from) {
+                    Some(connection) => connection.accept(&sdp).await,
+                    None => Ok(()),
+                },
             }
         });
     }
@@ -387,10 +382,41 @@ impl Page {
         let page = Rc::clone(self);
         spawn_local(async move {
             if let Err(error) = negotiation.await {
-                page.notice(error.into());
-                page.connection_failed(member);
+                page.give_up(member, error.into());
             }
         });
+    }
+
+    /// What the session needs to know before it trusts a connection.
+    fn tell_certificates(&self, member: MemberId) {
+        let Some(connection) = self.connection(member) else {
+            return;
+        };
+        match connection.fingerprints() {
+            Ok(Fingerprints { mine, theirs }) => {
+                // Without a session there is nobody to tell.
+                let _ = self.to_session(&ToSession::Certificates {
+                    member,
+                    mine: mine.0,
+                    theirs: theirs.0,
+                });
+            }
+            Err(error) => self.give_up(member, error.into()),
+        }
+    }
+
+    fn connection(&self, member: MemberId) -> Option<Rc<Connection>> {
+        let connections = self.connections.borrow();
+        Some(Rc::clone(&connections.get(&member)?.connection))
+    }
+
+    /// No connection to a member; without one to the host nobody joins.
+    fn give_up(&self, member: MemberId, fault: Fault) {
+        if member == MemberId::HOST {
+            self.wake_all(&fault);
+        }
+        self.notice(fault);
+        self.connection_failed(member);
     }
 
     fn connection_failed(&self, member: MemberId) {
@@ -398,13 +424,13 @@ impl Page {
         let _ = self.to_session(&ToSession::ConnectionFailed { member });
     }
 
-    fn wake(&self, awaited: Awaited) {
+    fn wake(&self, awaited: Awaited, me: MemberId) {
         for waiting in self
             .waiting
             .borrow_mut()
             .extract_if(.., |waiting| waiting.awaited == awaited)
         {
-            let _ = waiting.done.send(Ok(()));
+            let _ = waiting.done.send(Ok(me));
         }
     }
 

@@ -6,6 +6,7 @@ mod members;
 
 use std::sync::Arc;
 
+use door::{Credentials, Fingerprint, Fingerprints};
 use futures::{StreamExt, channel::mpsc};
 use model::{NumericClass, gguf};
 use plan::MemberId;
@@ -22,6 +23,7 @@ use crate::{
     error::{BrowserError, of_model},
     messages::{FromEngine, FromSession, Offer, ToEngine, ToSession},
     ports::{self, Parcel},
+    random,
     threads::{self, Listening},
     value,
 };
@@ -61,6 +63,7 @@ type ToLoop = mpsc::UnboundedSender<Happening>;
 struct SessionWorker {
     to_loop: ToLoop,
     offer: Offer,
+    credentials: Credentials,
     engine: MessagePort,
     _engine_listening: Listening,
     /// Host, until the model is open.
@@ -85,26 +88,29 @@ impl SessionWorker {
             let to_loop = to_loop.clone();
             move |parcel: Parcel<FromEngine>| tell(&to_loop, Happening::Engine(parcel.message))
         });
-        let (offer, opening) = match first.message {
+        let (offer, credentials, opening) = match first.message {
             ToSession::Host {
                 offer,
                 model,
                 context_columns,
                 wire,
+                keys,
             } => (
                 offer,
+                Credentials::Host(keys),
                 Some(Hosting {
                     model,
                     context_columns,
                     wire,
                 }),
             ),
-            ToSession::Guest { offer } => (offer, None),
+            ToSession::Guest { offer, credentials } => (offer, credentials, None),
             _ => return None,
         };
         let worker = Self {
             to_loop,
             offer,
+            credentials,
             engine,
             _engine_listening: engine_listening,
             opening,
@@ -151,7 +157,7 @@ impl SessionWorker {
                     budget_bytes,
                     engine: engine.into(),
                 });
-                self.machine = Some(Machine::Peer(Box::new(peer)));
+                self.machine = Some(Machine::peer(peer, self.credentials.clone()));
             }
             ToSession::Admit { seat } => {
                 match self.machine.as_mut().and_then(Machine::allocate_member) {
@@ -161,6 +167,17 @@ impl SessionWorker {
                 }
             }
             ToSession::Channels { member } => self.add_member(member, values),
+            ToSession::Certificates {
+                member,
+                mine,
+                theirs,
+            } => self.connected(
+                member,
+                Fingerprints {
+                    mine: Fingerprint(mine),
+                    theirs: Fingerprint(theirs),
+                },
+            ),
             ToSession::ConnectionFailed { member } => self.remove_member(member),
             ToSession::Signal { to, payload } => self.input(Input::LocalSignal { to, payload }),
             ToSession::Begin => self.input(Input::Command(Command::Begin)),
@@ -214,8 +231,7 @@ impl SessionWorker {
         match event {
             LinkEvent::Open => {
                 if self.members.opened(member, channel) {
-                    self.to_page(&FromSession::Connected { member });
-                    self.input(Input::Connected { member });
+                    self.to_page(&FromSession::Opened { member });
                 }
             }
             LinkEvent::Message(bytes) => self.input(Input::Received {
@@ -237,6 +253,24 @@ impl SessionWorker {
             .is_none()
         {
             threads::report("channels of a member did not arrive");
+        }
+    }
+
+    /// Both ends now prove what they see of the connection.
+    fn connected(&mut self, member: MemberId, fingerprints: Fingerprints) {
+        match random::bytes() {
+            Ok(nonce) => {
+                if let Some(machine) = &mut self.machine {
+                    machine.connected(now_whole_ms(), member, fingerprints, nonce);
+                }
+            }
+            Err(error) => {
+                self.on_event(Event::Failed {
+                    fault: error.into(),
+                    fatal: false,
+                });
+                self.remove_member(member);
+            }
         }
     }
 
@@ -271,7 +305,7 @@ impl SessionWorker {
             engine: engine.into(),
             model: hosting.model,
         })?;
-        self.machine = Some(Machine::Host(Box::new(host)));
+        self.machine = Some(Machine::host(host, self.credentials.clone()));
         Ok(())
     }
 
@@ -330,6 +364,9 @@ impl SessionWorker {
     }
 
     fn on_event(&mut self, event: Event) {
+        if let Event::Joined { member } = event {
+            self.to_page(&FromSession::Joined { member });
+        }
         let over = matches!(event, Event::Left | Event::Failed { fatal: true, .. });
         match self.for_page(&event) {
             Ok(value) => {
@@ -340,6 +377,9 @@ impl SessionWorker {
                 }
             }
             Err(error) => threads::report(&error.to_string()),
+        }
+        if let Event::Failed { fault, fatal: true } = event {
+            self.to_page(&FromSession::Failed(fault));
         }
         if over {
             self.to_page(&FromSession::Over);
