@@ -16,16 +16,16 @@ export async function openRoom({ url, budgets, engine = "auto", contextColumns, 
     }
     const [host, ...guests] = phones;
     const { id, file, manifest } = model;
-    const { room } = await host.call("host", { id, file, manifest });
+    const { room, invitation } = await host.call("host", { id, file, manifest });
     tell(`room ${room}`);
-    for (const guest of guests) await guest.call("join", room);
+    for (const guest of guests) await guest.call("join", invitation);
     tell(`${phones.length} phones connected; measuring`);
     await host.until((event) => event.type === "capacity" && event.measured
       && host.events.findLast((e) => e.type === "members")?.members.length === phones.length);
     await host.call("begin");
     const { plan } = await host.until((event) => event.type === "planned");
     await host.until((event) => event.type === "ready");
-    return { phones, host, model, plan };
+    return { phones, host, model, plan, invitation };
   } catch (error) {
     await closeRoom({ phones });
     throw error;

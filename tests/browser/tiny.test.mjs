@@ -85,7 +85,7 @@ test("rooms that do not exist are named so", async () => {
   const phone = await EmulatedPhone.open(url, "stranger");
   try {
     await phone.start({ name: "stranger" });
-    await assert.rejects(phone.call("join", "nowhere"), ({ fault }) => fault.code === "room.unknown" && fault.remedy.length > 0);
+    await assert.rejects(phone.call("join", "room=nowhere.aebagbafaydqqcikbmga2dqpca.aebagbafaydqqcikbmga2dqpca"), ({ fault }) => fault.code === "room.unknown" && fault.remedy.length > 0);
   } finally {
     await phone.close();
   }

@@ -4,11 +4,22 @@
 type Words = readonly [message: string, remedy: string];
 
 const RELOAD = "페이지를 새로고침하세요. 다시 생기면 이 메시지와 함께 알려 주세요.";
+const SCAN = "방을 만든 휴대폰의 QR 코드를 찍으세요.";
+const STILL_OPEN = "링크를 보여 주는 페이지가 아직 열려 있는지 확인하고 다시 시도하세요.";
 const RELOAD_ALL = "모든 휴대폰에서 페이지를 새로고침해 버전을 맞추세요.";
 const OTHER_MODEL = "다른 모델 파일을 고르세요.";
 const REJOIN = "그 휴대폰에서 페이지를 새로고침하고 다시 참여하세요.";
 
 export const koreanFaults: Readonly<Record<string, Words>> = {
+  "invitation.incomplete": ["초대 링크의 일부가 빠졌습니다.", "방의 QR 코드를 찍거나 링크를 마지막 글자까지 복사하세요."],
+  "invitation.malformed": ["초대 링크를 읽을 수 없습니다.", SCAN],
+  "door.wrong_secret": ["두 휴대폰의 링크에 든 비밀이 서로 다릅니다.", SCAN],
+  "door.wrong_host": ["응답한 휴대폰은 이 초대를 만든 휴대폰이 아닙니다.", "방을 만든 휴대폰의 QR 코드를 다시 찍으세요. 또 생기면 누군가 그 휴대폰인 척하는 것입니다."],
+  "door.intercepted": ["두 휴대폰 사이에 누군가 끼어 있습니다. 이 연결로는 아무것도 보내지 않았습니다.", "다른 네트워크나 다른 서버를 쓰세요. 여기서 소개받은 연결은 믿을 수 없습니다."],
+  "door.no_certificate": ["이 연결에는 확인할 수 있는 인증서가 없습니다.", "최신 Chrome, Safari, Edge, Firefox를 쓰세요."],
+  "door.silent": ["다른 휴대폰이 초대받았다는 것을 제때 증명하지 못했습니다.", STILL_OPEN],
+  "door.closed": ["다른 휴대폰이 초대받았다는 것을 증명하기 전에 연결이 끝났습니다.", STILL_OPEN],
+  "door.out_of_turn": ["다른 휴대폰이 연결 절차를 지키지 않았습니다.", "두 휴대폰에서 페이지를 새로고침하고 다시 참여하세요."],
   "browser.insecure_context": ["보안 연결로 연 페이지가 아닙니다.", "https:// 또는 localhost 주소로 여세요."],
   "browser.no_webrtc": ["이 브라우저는 다른 휴대폰과 연결할 수 없습니다(WebRTC 없음).", "최신 Chrome, Safari, Edge, Firefox를 쓰고 설정에서 WebRTC를 허용하세요."],
   "browser.no_webgpu": ["이 브라우저에서는 GPU를 쓸 수 없습니다.", "이 휴대폰은 CPU로 참여합니다. WebGPU가 되는 브라우저가 더 빠릅니다."],

@@ -4,11 +4,11 @@ import { koreanFaults } from "./errors-ko";
 import type { Fault } from "./facade";
 import { say } from "./strings";
 
-/** Things a person should know that stop nothing. */
+/** Things a person should know that stop nothing; a stranger at the door among them. */
 const NOTICES = new Set(["browser.no_webgpu", "browser.no_storage", "engine.self_test"]);
 
 export function isNotice(fault: Fault): boolean {
-  return NOTICES.has(fault.code);
+  return NOTICES.has(fault.code) || fault.code.startsWith("door.");
 }
 
 /** Whatever was thrown, as a fault. */

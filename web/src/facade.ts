@@ -77,6 +77,7 @@ export interface MemberView {
 }
 
 export type SessionEvent =
+  | { type: "joined"; member: number }
   | { type: "members"; members: MemberView[] }
   | { type: "capacity"; neededBytes: number; offeredBytes: number; measured: boolean }
   | { type: "planned"; plan: Plan; unitKinds: string[] }
@@ -99,8 +100,10 @@ export type SessionEvent =
 /** This page as a phone of a room. Everything rejects with a {@link Fault}. */
 export interface Phone {
   events(): ReadableStream<SessionEvent>;
-  host(model: { id: string; file: string; manifest: string }): Promise<{ room: string }>;
-  join(room: string): Promise<void>;
+  /** The invitation is the fragment of the room's link and contains its secret. */
+  host(model: { id: string; file: string; manifest: string }): Promise<{ room: string; invitation: string }>;
+  /** By the room's link or its fragment; resolves with this phone's number. */
+  join(link: string): Promise<number>;
   begin(): void;
   generate(request: Request): void;
   stop(): void;

@@ -8,8 +8,8 @@ import { say } from "./strings";
 /** How long "Copied" stays, ms. */
 const COPIED_MS = 2000;
 
-export function invitation(room: string): HTMLElement {
-  const link = linkTo(room);
+export function inviteCard(invitation: string): HTMLElement {
+  const link = linkTo(invitation);
   const text = el("input", { id: "room-link", class: "link", type: "text", readonly: true, value: link, "aria-label": say.roomLink });
   text.onfocus = () => text.select();
   const copy = copyButton(() => link, () => text.select());

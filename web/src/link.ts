@@ -1,15 +1,15 @@
-// Links of rooms: the room's number is in the fragment, which browsers send to no server.
+// Links of rooms: the invitation is the fragment, which browsers send to no server. It contains the room's secret.
 
-/** The server decides how its rooms are called; this much is safe in a link. */
-const ROOM = /^[0-9A-Za-z_-]{6,64}$/;
+/** What an invitation begins with; the Rust module reads the rest, and says what is wrong with it. */
+const INVITATION = /^room=./;
 
-/** The room of this page's address. */
-export function roomOfPage(): string | null {
-  return roomOf(new URL(location.href));
+/** The invitation in this page's address. */
+export function invitationOfPage(): string | null {
+  return invitationOf(new URL(location.href));
 }
 
-export function linkTo(room: string): string {
-  return new URL(`#room=${room}`, location.origin + location.pathname).href;
+export function linkTo(invitation: string): string {
+  return new URL(`#${invitation}`, location.origin + location.pathname).href;
 }
 
 /** Whether other devices can open this page's address. */
@@ -23,13 +23,13 @@ export function linkFrom(pasted: string): string | null {
   try {
     const url = new URL(text);
     const web = url.protocol === "https:" || url.protocol === "http:";
-    return web && roomOf(url) ? url.href : null;
+    return web && invitationOf(url) ? url.href : null;
   } catch {
-    return ROOM.test(text) ? linkTo(text) : null;
+    return INVITATION.test(text) ? linkTo(text) : null;
   }
 }
 
-function roomOf(url: URL): string | null {
-  const room = new URLSearchParams(url.hash.slice(1)).get("room");
-  return room && ROOM.test(room) ? room : null;
+function invitationOf(url: URL): string | null {
+  const fragment = url.hash.slice(1);
+  return INVITATION.test(fragment) ? fragment : null;
 }

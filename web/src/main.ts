@@ -4,7 +4,7 @@ import { el, fill } from "./dom";
 import { faultCard, faultOf, loadFault } from "./errors";
 import type { Fault, ModelEntry, Phone, PhoneOptions } from "./facade";
 import { confirmLeave } from "./leave";
-import { roomOfPage } from "./link";
+import { invitationOfPage } from "./link";
 import { Room } from "./room";
 import { preferredLanguage, rememberLanguage, say, useLanguage, type Language } from "./strings";
 import { joinView } from "./view-join";
@@ -29,7 +29,7 @@ function show(): void {
 function viewOfNow(): View {
   const end = () => undefined;
   if (room) return roomView(room, backToStart);
-  const invited = roomOfPage();
+  const invited = invitationOfPage();
   if (invited) return { element: joinView((options) => join(invited, options), backToStart), end };
   return { element: startView((model, options) => void host(model, options)), end };
 }
@@ -62,7 +62,7 @@ async function host(model: ModelEntry, options: PhoneOptions): Promise<void> {
   show();
   try {
     const { id, file, manifest } = model;
-    opening.opened((await phone.host({ id, file, manifest })).room);
+    opening.opened((await phone.host({ id, file, manifest })).invitation);
   } catch (thrown) {
     if (room !== opening) return;
     problem = opening.end ?? faultOf(thrown);

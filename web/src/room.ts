@@ -37,7 +37,8 @@ export class Room {
   end: Fault | undefined;
   stopping = false;
   draft = "";
-  roomId: string | undefined;
+  /** Fragment of the room's link. */
+  invitation: string | undefined;
   #fetched: { at: number; bytes: number }[] = [];
   #listeners = new Set<() => void>();
 
@@ -56,8 +57,8 @@ export class Room {
     return () => this.#listeners.delete(listener);
   }
 
-  opened(roomId: string): void {
-    this.roomId = roomId;
+  opened(invitation: string): void {
+    this.invitation = invitation;
     if (this.phase === "opening") this.phase = "gathering";
     this.changed();
   }

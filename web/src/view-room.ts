@@ -2,7 +2,7 @@
 import { Chat } from "./chat";
 import { el, fill, write } from "./dom";
 import { faultCard } from "./errors";
-import { invitation } from "./invite";
+import { inviteCard } from "./invite";
 import { Details, MemberList } from "./members";
 import { Ring } from "./ring";
 import type { Room } from "./room";
@@ -110,7 +110,7 @@ class Side {
     this.element.querySelector(".waiting")?.toggleAttribute("hidden", waiting.length === 0);
     write(this.#waiting, say.unplaced(names(waiting)));
     this.#again.disabled = room.phase !== "ready";
-    if (placed && room.roomId && this.#invite.children.length === 1) this.#invite.append(invitation(room.roomId));
+    if (placed && room.invitation && this.#invite.children.length === 1) this.#invite.append(inviteCard(room.invitation));
   }
 }
 
@@ -127,12 +127,12 @@ class HostPart {
   }
 
   update(): void {
-    const { phase, plan, roomId, turns } = this.room;
-    if (roomId && !this.#invite.hasChildNodes()) {
-      this.#invite.append(el("h1", {}, say.invite), invitation(roomId));
+    const { phase, plan, invitation, turns } = this.room;
+    if (invitation && !this.#invite.hasChildNodes()) {
+      this.#invite.append(el("h1", {}, say.invite), inviteCard(invitation));
     }
     const inviting = plan === undefined && phase !== "over";
-    this.#invite.hidden = !inviting || !roomId;
+    this.#invite.hidden = !inviting || !invitation;
     const askable = phase === "ready" || phase === "answering";
     this.#chat.element.hidden = !askable && turns.length === 0;
     this.#chat.update();

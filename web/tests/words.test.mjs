@@ -8,7 +8,7 @@ import { build } from "esbuild";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 // Errors of the server's start go to its terminal, not to a page.
-const SOURCES = ["crates/model", "crates/text", "crates/proto", "crates/engine", "crates/plan", "crates/session", "wasm-core", "signaling-server/src/refusal.rs"];
+const SOURCES = ["crates/model", "crates/text", "crates/proto", "crates/door", "crates/engine", "crates/plan", "crates/session", "wasm-core", "signaling-server/src/refusal.rs"];
 
 async function load(module) {
   const { outputFiles } = await build({ entryPoints: [join(root, "web/src", module)], bundle: true, format: "esm", write: false });

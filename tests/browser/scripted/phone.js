@@ -18,7 +18,7 @@ export class Phone {
     this.controller.enqueue(event);
   }
   async host() {
-    return { room: "4f1d0c9be2a76835" };
+    return { room: "abcdefghij", invitation: "room=abcdefghij.aebagbafaydqqcikbmga2dqpca.pbjgm2tqpf6x2jyrmdqxs5dfna" };
   }
   async join() {}
   begin() {}
