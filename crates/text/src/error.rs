@@ -3,7 +3,7 @@
 /// A vocabulary, template or sampler that cannot be used, and what to do about it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum TextError {
-    /// A kind of tokenizer other than byte-level BPE.
+    /// A kind of tokenizer other than byte-level or SentencePiece BPE.
     #[error("the tokenizer \"{model}\" is not supported yet")]
     Model {
         /// `tokenizer.ggml.model`.
@@ -47,6 +47,12 @@ pub enum TextError {
 }
 
 impl TextError {
+    pub(crate) fn corrupt(detail: &str) -> Self {
+        Self::Vocabulary {
+            detail: detail.to_owned(),
+        }
+    }
+
     /// Stable code for programs and bug reports.
     pub const fn code(&self) -> &'static str {
         match self {
@@ -64,7 +70,7 @@ impl TextError {
     pub const fn remedy(&self) -> &'static str {
         match self {
             Self::Model { .. } | Self::PreTokenizer { .. } => {
-                "Choose a model with a byte-level BPE tokenizer, for example SmolLM2."
+                "Choose a model with a byte-level or SentencePiece BPE tokenizer, for example SmolLM2."
             }
             Self::Vocabulary { .. } => "Download the model file again.",
             Self::Encode { .. } => "Send a shorter or simpler text.",

@@ -2,6 +2,7 @@
 
 #![deny(clippy::indexing_slicing)]
 
+mod bpe;
 mod chat;
 mod error;
 mod pieces;

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use crate::vocabulary::{TokenType, Vocabulary};
 
+/// How SentencePiece writes a space in a token.
+pub(crate) const SPACE: char = '\u{2581}';
+
 /// The bytes every id stands for.
 #[derive(Debug)]
 pub(crate) struct Pieces {
@@ -15,6 +18,7 @@ pub(crate) struct Pieces {
 
 impl Pieces {
     pub fn new(vocabulary: &Vocabulary) -> Self {
+        let is_byte_level = vocabulary.model == "gpt2";
         let byte_of = byte_of_char();
         let mut pieces = Self {
             bytes: Vec::new(),
@@ -22,19 +26,28 @@ impl Pieces {
         };
         for (id, token) in vocabulary.tokens.iter().enumerate() {
             let token_type = vocabulary.token_type(id);
-            for char in token.chars() {
-                match byte_of.get(&char) {
-                    Some(&byte) if token_type == TokenType::Normal => pieces.bytes.push(byte),
-                    _ => pieces
-                        .bytes
-                        .extend(char.encode_utf8(&mut [0; 4]).as_bytes()),
+            match (token_type, hexadecimal_byte(token)) {
+                (TokenType::Byte, Some(byte)) => pieces.bytes.push(byte),
+                (TokenType::Normal, _) if is_byte_level => {
+                    token.chars().for_each(|char| match byte_of.get(&char) {
+                        Some(&byte) => pieces.bytes.push(byte),
+                        None => pieces.push(char),
+                    });
                 }
+                (TokenType::Normal, _) => token
+                    .chars()
+                    .for_each(|char| pieces.push(if char == SPACE { ' ' } else { char })),
+                _ => pieces.bytes.extend(token.as_bytes()),
             }
             pieces
                 .ends
                 .push((pieces.bytes.len(), token_type == TokenType::Control));
         }
         pieces
+    }
+
+    fn push(&mut self, char: char) {
+        self.bytes.extend(char.encode_utf8(&mut [0; 4]).as_bytes());
     }
 
     /// Bytes of an id, and whether it is structure; `None` outside the vocabulary.
@@ -47,6 +60,12 @@ impl Pieces {
         };
         Some((self.bytes.get(start..end)?, control))
     }
+}
+
+/// `<0x0A>` is the byte 10.
+fn hexadecimal_byte(token: &str) -> Option<u8> {
+    let digits = token.strip_prefix("<0x")?.strip_suffix('>')?;
+    u8::from_str_radix(digits, 16).ok()
 }
 
 /// Byte-level BPE writes every byte as a printable character: printable Latin-1 as itself, the other 68 bytes from U+0100 on

@@ -1,4 +1,4 @@
-//! Text to ids: special tokens, words, byte-level BPE.
+//! Text to ids: special tokens first, then BPE over words of bytes (GPT-2) or over whole text (SentencePiece).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,9 +8,11 @@ use tokenizers::models::bpe::BPE;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::split::Split;
 use tokenizers::tokenizer::{Model, PreTokenizedString, PreTokenizer};
+use tokenizers::{OffsetReferential, OffsetType};
 
+use crate::bpe;
 use crate::error::TextError;
-use crate::pieces::{DecodeStream, Pieces};
+use crate::pieces::{DecodeStream, Pieces, SPACE};
 use crate::vocabulary::{TokenType, Vocabulary};
 use crate::words;
 
@@ -30,8 +32,7 @@ const END_OF_ANSWER: &[&str] = &[
 /// A model's tokenizer.
 pub struct Tokenizer {
     bpe: BPE,
-    words: Vec<Split>,
-    bytes: ByteLevel,
+    kind: Kind,
     /// Tokens found in any text.
     user_defined: Whole,
     /// These and control tokens, found where structure is allowed.
@@ -39,6 +40,14 @@ pub struct Tokenizer {
     bos: Option<u32>,
     stop_ids: Vec<u32>,
     pieces: Arc<Pieces>,
+}
+
+/// What BPE is applied to.
+enum Kind {
+    /// Words, every byte written as a printable character.
+    ByteLevel { words: Vec<Split>, bytes: ByteLevel },
+    /// Text with `SPACE` for its spaces.
+    SentencePiece { starts_with_space: bool },
 }
 
 /// Texts that are one token wherever they are, the longest first.
@@ -50,30 +59,45 @@ struct Whole {
 impl Tokenizer {
     /// Reads a vocabulary. The SmolLM2 one (49152 tokens) takes tens of milliseconds.
     pub fn new(vocabulary: &Vocabulary) -> Result<Self, TextError> {
-        if vocabulary.model != "gpt2" {
-            return Err(TextError::Model {
-                model: vocabulary.model.clone(),
-            });
-        }
-        let family = words::family(&vocabulary.pre)?;
-        let adds_bos = vocabulary.add_bos.unwrap_or(family.adds_bos);
+        let (bpe, kind, family_adds_bos) = match vocabulary.model.as_str() {
+            "gpt2" => {
+                let family = words::family(&vocabulary.pre)?;
+                let kind = Kind::ByteLevel {
+                    words: family.splits()?,
+                    bytes: ByteLevel::new(false, false, false),
+                };
+                let bpe = bpe::byte_level(vocabulary, family.whole_words_first)?;
+                (bpe, kind, family.adds_bos)
+            }
+            "llama" => {
+                let starts_with_space = vocabulary.add_space_prefix.unwrap_or(true);
+                let kind = Kind::SentencePiece { starts_with_space };
+                (bpe::sentence_piece(vocabulary)?, kind, true)
+            }
+            _ => {
+                let model = vocabulary.model.clone();
+                return Err(TextError::Model { model });
+            }
+        };
+        let adds_bos = vocabulary.add_bos.unwrap_or(family_adds_bos);
         if !vocabulary.token_types.is_empty()
             && vocabulary.token_types.len() != vocabulary.tokens.len()
         {
-            return Err(corrupt("not every token has a type"));
+            return Err(TextError::corrupt("not every token has a type"));
         }
         for id in [vocabulary.bos, vocabulary.eos, vocabulary.unk] {
             if id.is_some() && vocabulary.token(id).is_none() {
-                return Err(corrupt("a special token is not in it"));
+                return Err(TextError::corrupt("a special token is not in it"));
             }
         }
         if adds_bos && vocabulary.bos.is_none() {
-            return Err(corrupt("prompts start with a token that it does not name"));
+            return Err(TextError::corrupt(
+                "prompts start with a token that it does not name",
+            ));
         }
         Ok(Self {
-            bpe: build_bpe(vocabulary, family.whole_words_first)?,
-            words: family.splits()?,
-            bytes: ByteLevel::new(false, false, false),
+            bpe,
+            kind,
             user_defined: Whole::new(vocabulary, &[TokenType::UserDefined])?,
             special: Whole::new(vocabulary, &[TokenType::UserDefined, TokenType::Control])?,
             bos: vocabulary.bos.filter(|_| adds_bos),
@@ -99,11 +123,11 @@ impl Tokenizer {
         let mut ids = Vec::new();
         let mut read = 0;
         for found in whole.finder.find_iter(text) {
-            self.encode_words(text.get(read..found.start()).unwrap_or_default(), &mut ids)?;
+            self.encode_plain(text.get(read..found.start()).unwrap_or_default(), &mut ids)?;
             ids.extend(whole.ids.get(found.pattern().as_usize()));
             read = found.end();
         }
-        self.encode_words(text.get(read..).unwrap_or_default(), &mut ids)?;
+        self.encode_plain(text.get(read..).unwrap_or_default(), &mut ids)?;
         if let Some(bos) = self
             .bos
             .filter(|bos| add_special && ids.first() != Some(bos))
@@ -113,12 +137,24 @@ impl Tokenizer {
         Ok(ids)
     }
 
-    /// Text of ids; see [`DecodeStream::push`] for what is no text.
+    /// Text of ids; see [`DecodeStream::push`] for what is no text. The space [`encode`](Self::encode) put in front is gone again.
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> String {
         let mut stream = DecodeStream::new(Arc::clone(&self.pieces), skip_special);
         let mut text: String = ids.iter().map(|&id| stream.push(id)).collect();
         text.push_str(&stream.finish());
+        if self.starts_with_space() && text.starts_with(' ') {
+            text.remove(0);
+        }
         text
+    }
+
+    fn starts_with_space(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::SentencePiece {
+                starts_with_space: true
+            }
+        )
     }
 
     /// Decoder for an answer as it is written; control tokens are not shown.
@@ -131,28 +167,46 @@ impl Tokenizer {
         &self.stop_ids
     }
 
-    fn encode_words(&self, text: &str, ids: &mut Vec<u32>) -> Result<(), TextError> {
-        let refused = |error: tokenizers::Error| TextError::Encode {
-            detail: error.to_string(),
-        };
-        let mut words = PreTokenizedString::from(text);
-        for split in &self.words {
-            split.pre_tokenize(&mut words).map_err(refused)?;
+    /// Text without whole tokens in it.
+    fn encode_plain(&self, text: &str, ids: &mut Vec<u32>) -> Result<(), TextError> {
+        if text.is_empty() {
+            return Ok(());
         }
-        self.bytes.pre_tokenize(&mut words).map_err(refused)?;
-        for (word, _, _) in words.get_splits(
-            tokenizers::OffsetReferential::Original,
-            tokenizers::OffsetType::None,
-        ) {
-            ids.extend(
-                self.bpe
-                    .tokenize(word)
-                    .map_err(refused)?
-                    .iter()
-                    .map(|token| token.id),
-            );
+        match &self.kind {
+            Kind::ByteLevel { words, bytes } => {
+                let mut parts = PreTokenizedString::from(text);
+                for split in words {
+                    split.pre_tokenize(&mut parts).map_err(refused)?;
+                }
+                bytes.pre_tokenize(&mut parts).map_err(refused)?;
+                for (word, _, _) in parts.get_splits(OffsetReferential::Original, OffsetType::None)
+                {
+                    self.encode_word(word, ids)?;
+                }
+                Ok(())
+            }
+            Kind::SentencePiece { starts_with_space } => {
+                let mut spaced = String::with_capacity(text.len() + SPACE.len_utf8());
+                spaced.extend(starts_with_space.then_some(SPACE));
+                spaced.extend(
+                    text.chars()
+                        .map(|char| if char == ' ' { SPACE } else { char }),
+                );
+                self.encode_word(&spaced, ids)
+            }
         }
+    }
+
+    fn encode_word(&self, word: &str, ids: &mut Vec<u32>) -> Result<(), TextError> {
+        let tokens = self.bpe.tokenize(word).map_err(refused)?;
+        ids.extend(tokens.iter().map(|token| token.id));
         Ok(())
+    }
+}
+
+fn refused(error: tokenizers::Error) -> TextError {
+    TextError::Encode {
+        detail: error.to_string(),
     }
 }
 
@@ -169,37 +223,10 @@ impl Whole {
             .match_kind(MatchKind::LeftmostLongest)
             .build(texts);
         Ok(Self {
-            finder: finder.map_err(|error| corrupt(&error.to_string()))?,
+            finder: finder.map_err(|error| TextError::corrupt(&error.to_string()))?,
             ids,
         })
     }
-}
-
-/// BPE over the normal tokens. A merge whose parts or result are no tokens never makes one (llama.cpp falls back to the parts too) and is
-/// left out.
-fn build_bpe(vocabulary: &Vocabulary, whole_words_first: bool) -> Result<BPE, TextError> {
-    let ids = (0_u32..).zip(&vocabulary.tokens);
-    let normal = ids.filter(|&(id, _)| vocabulary.token_type(id as usize) == TokenType::Normal);
-    let ids: tokenizers::models::bpe::Vocab =
-        normal.map(|(id, token)| (token.clone(), id)).collect();
-    let mut merges = Vec::with_capacity(vocabulary.merges.len());
-    let mut joined = String::new();
-    for merge in &vocabulary.merges {
-        let (left, right) = merge
-            .split_once(' ')
-            .ok_or_else(|| corrupt("a merge does not have two parts"))?;
-        joined.clear();
-        joined.push_str(left);
-        joined.push_str(right);
-        if ids.contains_key(left) && ids.contains_key(right) && ids.contains_key(&joined) {
-            merges.push((left.to_owned(), right.to_owned()));
-        }
-    }
-    let bpe = BPE::builder()
-        .vocab_and_merges(ids, merges)
-        .ignore_merges(whole_words_first)
-        .build();
-    bpe.map_err(|error| corrupt(&error.to_string()))
 }
 
 fn stop_ids(vocabulary: &Vocabulary) -> Vec<u32> {
@@ -214,12 +241,6 @@ fn stop_ids(vocabulary: &Vocabulary) -> Vec<u32> {
     BTreeSet::from_iter(vocabulary.eos.into_iter().chain(by_text))
         .into_iter()
         .collect()
-}
-
-fn corrupt(detail: &str) -> TextError {
-    TextError::Vocabulary {
-        detail: detail.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -273,5 +294,53 @@ mod tests {
         assert_eq!(tokenizer.stop_ids(), [6]);
         assert_eq!(tokenizer.decode(&[4, 3, 7, 6], true), "ab <<c>>");
         assert_eq!(tokenizer.decode(&[4, 6], false), "ab<end>");
+    }
+
+    /// Bytes, pieces with and without a leading space, a control and a user-defined token.
+    fn sentence_pieces(add_space_prefix: Option<bool>) -> Vocabulary {
+        let bytes = (0..=u8::MAX).map(|byte| (format!("<0x{byte:02X}>"), 0.0, 6));
+        let pieces = [
+            ("<unk>", 0.0, 2),
+            ("<s>", 0.0, 3),
+            ("\u{2581}", -9.0, 1),
+            ("a", -8.0, 1),
+            ("b", -7.0, 1),
+            ("c", -6.0, 1),
+            ("ab", -5.0, 1),
+            ("bc", -4.0, 1),
+            ("\u{2581}ab", -3.0, 1),
+            ("  ", 0.0, 4),
+        ];
+        let pieces = pieces.map(|(text, score, kind)| (text.to_owned(), score, kind));
+        let all: Vec<(String, f32, i32)> = pieces.into_iter().chain(bytes).collect();
+        Vocabulary {
+            model: "llama".to_owned(),
+            tokens: all.iter().map(|(text, _, _)| text.clone()).collect(),
+            scores: all.iter().map(|(_, score, _)| *score).collect(),
+            token_types: all.iter().map(|(_, _, kind)| *kind).collect(),
+            unk: Some(0),
+            bos: Some(1),
+            add_space_prefix,
+            ..Vocabulary::default()
+        }
+    }
+
+    #[test]
+    fn pieces_merge_by_score_and_text_starts_with_a_space() {
+        let tokenizer = Tokenizer::new(&sentence_pieces(None)).unwrap();
+        assert_eq!(tokenizer.encode("abc", false, true).unwrap(), [1, 2, 3, 7]);
+        assert_eq!(tokenizer.encode("ab ab", false, false).unwrap(), [8, 8]);
+        assert_eq!(tokenizer.decode(&[1, 8, 8], true), "ab ab");
+        let bare = Tokenizer::new(&sentence_pieces(Some(false))).unwrap();
+        assert_eq!(bare.encode("ab  c", false, false).unwrap(), [6, 9, 5]);
+        assert_eq!(bare.decode(&[8], true), " ab");
+    }
+
+    #[test]
+    fn a_character_without_a_piece_becomes_its_bytes_and_comes_back() {
+        let tokenizer = Tokenizer::new(&sentence_pieces(Some(false))).unwrap();
+        let ids = tokenizer.encode("a\u{C548}", false, false).unwrap();
+        assert_eq!(ids, [3, 10 + 0xEC, 10 + 0x95, 10 + 0x88]);
+        assert_eq!(tokenizer.decode(&ids, true), "a\u{C548}");
     }
 }

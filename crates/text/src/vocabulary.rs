@@ -1,9 +1,11 @@
 //! What a model file says about its text, as plain data.
 
+use model::gguf::Metadata;
+
 /// Fields of `tokenizer.*` in a GGUF file.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Vocabulary {
-    /// `tokenizer.ggml.model`: the kind of tokenizer; "gpt2" is byte-level BPE.
+    /// `tokenizer.ggml.model`: the kind of tokenizer; "gpt2" is byte-level BPE, "llama" SentencePiece BPE.
     pub model: String,
     /// `tokenizer.ggml.pre`: how text is split into words before BPE.
     pub pre: String,
@@ -11,6 +13,8 @@ pub struct Vocabulary {
     pub tokens: Vec<String>,
     /// `tokenizer.ggml.merges`: "left right", best first.
     pub merges: Vec<String>,
+    /// `tokenizer.ggml.scores`, by id: the higher, the earlier a merge into this token. SentencePiece only.
+    pub scores: Vec<f32>,
     /// `tokenizer.ggml.token_type`, by id; empty means all are normal.
     pub token_types: Vec<i32>,
     /// `tokenizer.ggml.bos_token_id`.
@@ -21,6 +25,8 @@ pub struct Vocabulary {
     pub unk: Option<u32>,
     /// `tokenizer.ggml.add_bos_token`; absent means what this pre-tokenizer's family does.
     pub add_bos: Option<bool>,
+    /// `tokenizer.ggml.add_space_prefix`: whether text starts with a space. SentencePiece only; absent means yes.
+    pub add_space_prefix: Option<bool>,
     /// `tokenizer.chat_template`.
     pub chat_template: Option<String>,
 }
@@ -34,14 +40,39 @@ pub(crate) enum TokenType {
     Control,
     /// Text that is always one token.
     UserDefined,
+    /// One byte of a character that has no token, written `<0x0A>`.
+    Byte,
 }
 
 impl Vocabulary {
+    /// The vocabulary in a GGUF header; fields it lacks are empty.
+    pub fn of(metadata: &Metadata) -> Self {
+        let text = |key| metadata.str(key).map(str::to_owned);
+        let texts = |key| metadata.str_array(key).unwrap_or_default().to_vec();
+        let types = metadata.i32_array("tokenizer.ggml.token_type");
+        let scores = metadata.f32_array("tokenizer.ggml.scores");
+        Self {
+            model: text("tokenizer.ggml.model").unwrap_or_default(),
+            pre: text("tokenizer.ggml.pre").unwrap_or_default(),
+            tokens: texts("tokenizer.ggml.tokens"),
+            merges: texts("tokenizer.ggml.merges"),
+            scores: scores.unwrap_or_default().to_vec(),
+            token_types: types.unwrap_or_default().to_vec(),
+            bos: metadata.u32("tokenizer.ggml.bos_token_id"),
+            eos: metadata.u32("tokenizer.ggml.eos_token_id"),
+            unk: metadata.u32("tokenizer.ggml.unknown_token_id"),
+            add_bos: metadata.bool("tokenizer.ggml.add_bos_token"),
+            add_space_prefix: metadata.bool("tokenizer.ggml.add_space_prefix"),
+            chat_template: text("tokenizer.chat_template"),
+        }
+    }
+
     pub(crate) fn token_type(&self, id: usize) -> TokenType {
         match self.token_types.get(id) {
             // 2 is the unknown token, 3 control, 5 unused: none of them comes from plain text.
             Some(2 | 3 | 5) => TokenType::Control,
             Some(4) => TokenType::UserDefined,
+            Some(6) => TokenType::Byte,
             _ => TokenType::Normal,
         }
     }

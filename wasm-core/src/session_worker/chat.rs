@@ -45,7 +45,7 @@ impl Chat {
     /// # Errors
     /// A tokenizer that is not supported.
     pub fn new(header: &gguf::Header) -> Result<Self, Fault> {
-        let vocabulary = vocabulary(header);
+        let vocabulary = Vocabulary::of(&header.metadata);
         let tokenizer = Tokenizer::new(&vocabulary).map_err(|error| of_text(&error))?;
         Ok(Self {
             tokenizer,
@@ -120,31 +120,5 @@ impl Chat {
                     .encode(&template.render(messages, true)?, true, true)
             }
         }
-    }
-}
-
-fn vocabulary(header: &gguf::Header) -> Vocabulary {
-    let metadata = &header.metadata;
-    let text = |key| metadata.str(key).map(str::to_owned);
-    let texts = |key| {
-        metadata
-            .str_array(key)
-            .map(<[String]>::to_vec)
-            .unwrap_or_default()
-    };
-    Vocabulary {
-        model: text("tokenizer.ggml.model").unwrap_or_default(),
-        pre: text("tokenizer.ggml.pre").unwrap_or_default(),
-        tokens: texts("tokenizer.ggml.tokens"),
-        merges: texts("tokenizer.ggml.merges"),
-        token_types: metadata
-            .i32_array("tokenizer.ggml.token_type")
-            .map(<[i32]>::to_vec)
-            .unwrap_or_default(),
-        bos: metadata.u32("tokenizer.ggml.bos_token_id"),
-        eos: metadata.u32("tokenizer.ggml.eos_token_id"),
-        unk: metadata.u32("tokenizer.ggml.unknown_token_id"),
-        add_bos: metadata.bool("tokenizer.ggml.add_bos_token"),
-        chat_template: text("tokenizer.chat_template"),
     }
 }

@@ -9,8 +9,6 @@ use engine::{CpuExecutor, Executor, Setup};
 use model::{Graph, NumericClass, UnitRange, WireDtype, arch, gguf, segment};
 use text::Vocabulary;
 
-use super::vocabulary::vocabulary;
-
 pub struct Model {
     pub graph: Arc<Graph>,
     pub vocabulary: Vocabulary,
@@ -55,7 +53,7 @@ impl Model {
         };
         Self {
             graph: Arc::new(arch::build(&header).unwrap()),
-            vocabulary: vocabulary(&header.metadata),
+            vocabulary: Vocabulary::of(&header.metadata),
             bytes,
         }
     }

@@ -9,5 +9,3 @@
 #[cfg(not(target_arch = "wasm32"))]
 pub mod file;
 pub mod llama;
-#[cfg(not(target_arch = "wasm32"))]
-mod vocabulary;

@@ -25,6 +25,8 @@ pub enum Value {
     Texts(Vec<String>),
     /// Array of 32-bit integers.
     Integers(Vec<i32>),
+    /// Array of f32.
+    Floats(Vec<f32>),
     /// An array of another type.
     Skipped,
 }
@@ -106,6 +108,14 @@ impl Metadata {
             _ => None,
         }
     }
+
+    /// An array of floats.
+    pub fn f32_array(&self, key: &str) -> Option<&[f32]> {
+        match self.get(key)? {
+            Value::Floats(numbers) => Some(numbers),
+            _ => None,
+        }
+    }
 }
 
 fn value(reader: &mut Reader, kind: u32) -> Result<Value, End> {
@@ -141,6 +151,12 @@ fn array(reader: &mut Reader, depth: u32) -> Result<Value, End> {
                 .collect();
             Ok(Value::Integers(numbers?))
         }
+        6 => {
+            let numbers: Result<_, End> = (0..count)
+                .map(|_| reader.array().map(f32::from_le_bytes))
+                .collect();
+            Ok(Value::Floats(numbers?))
+        }
         9 => {
             let depth = depth.checked_sub(1).ok_or_else(too_deep)?;
             (0..count).try_for_each(|_| array(reader, depth).map(drop))?;
@@ -150,7 +166,7 @@ fn array(reader: &mut Reader, depth: u32) -> Result<Value, End> {
             let element_bytes = match kind {
                 0 | 1 | 7 => 1,
                 2 | 3 => 2,
-                4 | 6 => 4,
+                4 => 4,
                 10..=12 => 8,
                 _ => return Err(unknown(kind)),
             };
