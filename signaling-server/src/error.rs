@@ -21,6 +21,48 @@ pub enum StartError {
         /// What the system said.
         detail: String,
     },
+    /// A certificate or key file that is not there, or no right to read it.
+    #[error("cannot read {}: {detail}", file.display())]
+    CertificateUnreadable {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        detail: String,
+    },
+    /// A file with no certificate or key in it.
+    #[error("{} holds no certificate or key in PEM form", file.display())]
+    CertificateMalformed {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A key of another certificate.
+    #[error("the key {} does not belong to the certificate {}", key.display(), chain.display())]
+    CertificateKey {
+        /// The certificate's file.
+        chain: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+    },
+    /// A certificate that TLS does not take.
+    #[error("the certificate cannot be used: {detail}")]
+    CertificateRefused {
+        /// What TLS said.
+        detail: String,
+    },
+    /// No certificate could be made for this machine.
+    #[error("no certificate could be made: {detail}")]
+    CertificateNotMade {
+        /// Why.
+        detail: String,
+    },
+    /// The certificate that was made could not be written.
+    #[error("the certificate cannot be kept in {}: {detail}", folder.display())]
+    CertificateNotKept {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        detail: String,
+    },
     /// The system did not let us serve.
     #[error("the server cannot run: {detail}")]
     System {
@@ -51,6 +93,12 @@ impl StartError {
         match self {
             Self::PortInUse { .. } => "server.port_in_use",
             Self::Address { .. } => "server.address",
+            Self::CertificateUnreadable { .. } => "certificate.unreadable",
+            Self::CertificateMalformed { .. } => "certificate.malformed",
+            Self::CertificateKey { .. } => "certificate.key",
+            Self::CertificateRefused { .. } => "certificate.refused",
+            Self::CertificateNotMade { .. } => "certificate.not_made",
+            Self::CertificateNotKept { .. } => "certificate.not_kept",
             Self::System { .. } => "server.system",
             Self::ModelUnreadable { .. } => "model.unreadable",
             Self::Model { error, .. } => error.code(),
@@ -61,10 +109,23 @@ impl StartError {
     pub const fn remedy(&self) -> &'static str {
         match self {
             Self::PortInUse { .. } => {
-                "Stop the other program, or choose another port with --port (0 lets the system choose)."
+                "Stop the other program, or choose another port with --port or --https-port (0 lets the system choose)."
             }
             Self::Address { .. } => {
-                "Choose an address of this machine with --host and a free port with --port."
+                "Choose an address of this machine with --host or --https-host, and a free port."
+            }
+            Self::CertificateUnreadable { .. } => {
+                "Check the paths after --cert and --key and the rights of the files."
+            }
+            Self::CertificateMalformed { .. } => {
+                "Give the certificate chain after --cert and its private key after --key, both in PEM form."
+            }
+            Self::CertificateKey { .. } => "Give the key that was made for this certificate.",
+            Self::CertificateRefused { .. } => {
+                "Give a certificate for servers, or leave out --cert and --key to have one made."
+            }
+            Self::CertificateNotMade { .. } | Self::CertificateNotKept { .. } => {
+                "Choose a folder that can be written with --certificates, or give --cert and --key."
             }
             Self::System { .. } => "Start the server again; if it happens again, report it.",
             Self::ModelUnreadable { .. } => {

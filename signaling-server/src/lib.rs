@@ -5,10 +5,12 @@
 pub mod api;
 pub mod clock;
 pub mod error;
+pub mod machine;
 pub mod models;
 pub mod refusal;
 pub mod rooms;
 pub mod serve;
+pub mod tls;
 pub mod web;
 
 pub use error::StartError;

@@ -2,7 +2,7 @@
 
 mod options;
 
-use std::{future::Future, io::Write, net::SocketAddr, process::ExitCode, sync::Arc};
+use std::{future::Future, io::Write, process::ExitCode, sync::Arc};
 
 use clap::Parser;
 use options::Options;
@@ -10,9 +10,11 @@ use signaling_server::{
     StartError,
     api::App,
     clock::SystemClock,
+    machine::Machine,
     models::{Shelf, Traffic},
     rooms::Rooms,
-    serve,
+    serve::{self, Entrance},
+    tls,
 };
 
 #[tokio::main]
@@ -27,7 +29,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: Options) -> Result<(), StartError> {
-    let listener = serve::bind(SocketAddr::new(options.host, options.port)).await?;
+    let machine = Machine::look();
+    let entrances = entrances(&options, &machine).await?;
     let stop = told_to_stop()?;
     options.notice_missing_page();
     let files = options.model.clone();
@@ -40,15 +43,32 @@ async fn run(options: Options) -> Result<(), StartError> {
         shelf: Arc::new(shelf),
         traffic: Arc::new(Traffic::default()),
     };
-    let address = listener.local_addr().map_err(|error| system(&error))?;
-    announce(address);
-    serve::serve(listener, serve::router(app, &options.web), rooms, stop).await
+    announce(&entrances, &machine)?;
+    serve::serve(entrances, serve::router(app, &options.web), rooms, stop).await;
+    Ok(())
 }
 
-/// Whoever started the server may wait for this line, or may have closed the pipe.
-fn announce(address: SocketAddr) {
+async fn entrances(options: &Options, machine: &Machine) -> Result<Vec<Entrance>, StartError> {
+    let mut entrances = vec![Entrance::open(options.plain_address(), None).await?];
+    if let Some(address) = options.https_address() {
+        let tls = tls::acceptor(&options.certificate(), machine)?;
+        entrances.push(Entrance::open(address, Some(tls)).await?);
+    }
+    Ok(entrances)
+}
+
+/// One line for every way in, the best of each entrance first, then `ready`. Whoever started the server may wait for these lines, or
+/// may have closed the pipe.
+fn announce(entrances: &[Entrance], machine: &Machine) -> Result<(), StartError> {
+    let mut lines = String::new();
+    for entrance in entrances {
+        for way in machine.ways_to(entrance.address()?) {
+            lines += &format!("listening on {}://{way}\n", entrance.scheme());
+        }
+    }
     let mut out = std::io::stdout();
-    let _ = writeln!(out, "listening on http://{address}").and_then(|()| out.flush());
+    let _ = writeln!(out, "{lines}ready").and_then(|()| out.flush());
+    Ok(())
 }
 
 /// Ctrl-C, or the system's wish.

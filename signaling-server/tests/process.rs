@@ -5,74 +5,20 @@
     reason = "tests say what they expect by panicking"
 )]
 
+mod program;
+
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+    io::Read,
+    net::TcpListener,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::Command,
     time::{Duration, Instant},
 };
 
+use program::{Running, failure};
+
 const TINY: &[u8] = include_bytes!("../../tests/fixtures/tiny-llama/model-f32.gguf");
-
-fn program(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_signaling-server"));
-    command
-        .args(arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-/// A running server, stopped when dropped.
-struct Running(Child, String);
-
-impl Running {
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = program(arguments).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let address = line.strip_prefix("listening on http://");
-        let address = address
-            .unwrap_or_else(|| panic!("{line}"))
-            .trim()
-            .to_owned();
-        Self(child, address)
-    }
-
-    fn send(&self, request: &str) -> TcpStream {
-        let mut stream = TcpStream::connect(&self.1).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
-        stream
-    }
-
-    fn ask(&self, request: &str) -> String {
-        let mut answer = String::new();
-        let request = format!("{request}\r\nhost: a\r\nconnection: close\r\n\r\n");
-        self.send(&request).read_to_string(&mut answer).unwrap();
-        answer
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn failure(arguments: &[&str]) -> String {
-    let output = program(arguments).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(output.stdout.is_empty());
-    String::from_utf8(output.stderr).unwrap()
-}
 
 fn written(folder: &Path, contents: &[u8]) -> String {
     let path = folder.join("model.gguf");
@@ -143,7 +89,7 @@ fn it_ends_in_good_order_while_a_page_listens() {
     events.read_exact(&mut [0; 15]).unwrap();
 
     let told = Instant::now();
-    let pid = server.0.id().to_string();
+    let pid = server.child.id().to_string();
     assert!(
         Command::new("kill")
             .args(["-TERM", &pid])
@@ -151,11 +97,11 @@ fn it_ends_in_good_order_while_a_page_listens() {
             .unwrap()
             .success()
     );
-    assert_eq!(server.0.wait().unwrap().code(), Some(0));
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
     assert!(told.elapsed() < Duration::from_secs(5));
     let mut said = String::new();
     server
-        .0
+        .child
         .stderr
         .as_mut()
         .unwrap()

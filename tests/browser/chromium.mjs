@@ -1,7 +1,8 @@
 // Headless Chromium processes, one for each emulated phone: pages of one browser would share a GPU process and storage.
 import { chromium } from "playwright-core";
 import { mkdtemp, rm } from "node:fs/promises";
-import { existsSync } from "node:fs";
+import { createHash, X509Certificate } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -17,11 +18,19 @@ const PLACES = [
   "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 ];
 
+/** Trusts the certificate that the server made, and no other: the SHA-256 of its public key. */
+function trusted() {
+  const certificate = process.env.LINGUALINKED_CERTIFICATE;
+  if (!certificate || !existsSync(certificate)) return [];
+  const key = new X509Certificate(readFileSync(certificate)).publicKey.export({ type: "spki", format: "der" });
+  return [`--ignore-certificate-errors-spki-list=${createHash("sha256").update(key).digest("base64")}`];
+}
+
 /** How every test starts its Chromium. */
 export function launchOptions() {
   const executablePath = process.env.CHROMIUM ?? PLACES.find(existsSync);
   if (!executablePath) throw new Error("no Chromium found: install it or set CHROMIUM to its path");
-  return { executablePath, headless: true, args: FLAGS };
+  return { executablePath, headless: true, args: [...FLAGS, ...trusted()] };
 }
 
 /** A browser process of its own, with storage that goes when it is closed. */
@@ -39,7 +48,12 @@ export async function openBrowser(options = {}) {
 export class EmulatedPhone {
   static async open(url, name) {
     const phone = new EmulatedPhone(name, await openBrowser());
-    await phone.load(url);
+    try {
+      await phone.load(url);
+    } catch (error) {
+      await phone.close();
+      throw error;
+    }
     return phone;
   }
 

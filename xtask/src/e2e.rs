@@ -7,7 +7,7 @@ use crate::{
     command::{npm_install, program, root, succeed},
     error::Error,
     run::DEFAULT_MODEL,
-    server::Server,
+    server::{Ports, Server, trusting},
 };
 
 /// Random weights, four blocks.
@@ -15,12 +15,23 @@ pub const TINY_MODEL: &str = "tests/fixtures/tiny-llama/model-f32.gguf";
 /// The same with a chat template, for the page.
 const CHAT_MODEL: &str = "target/tiny-chat.gguf";
 
+/// Files in tests/browser with the model they need, and whether only `--full` runs them.
+const TESTS: [(&str, &str, bool); 5] = [
+    ("page", CHAT_MODEL, false),
+    ("views", CHAT_MODEL, false),
+    ("tiny", TINY_MODEL, false),
+    ("https", TINY_MODEL, false),
+    ("full", DEFAULT_MODEL, true),
+];
+
 /// Which tests.
 #[derive(Args)]
 pub struct Options {
-    /// With the default model, too.
+    /// With the long ones, and the default model.
     #[arg(long)]
     full: bool,
+    /// These alone, e.g. `tiny`.
+    only: Vec<String>,
 }
 
 /// Runs them.
@@ -33,21 +44,35 @@ pub fn run(options: &Options) -> Result<(), Error> {
     succeed(program("node").args(["--test", "web/tests/"]))?;
     npm_install("tests/browser")?;
     succeed(program("node").args(["tests/browser/chat-model.mjs", TINY_MODEL, CHAT_MODEL]))?;
-    test("page.test.mjs", CHAT_MODEL, options)?;
-    test("views.test.mjs", CHAT_MODEL, options)?;
-    test("tiny.test.mjs", TINY_MODEL, options)?;
-    if options.full {
-        test("full.test.mjs", DEFAULT_MODEL, options)?;
+    for (name, model, long) in TESTS {
+        let wanted = if options.only.is_empty() {
+            options.full || !long
+        } else {
+            options.only.iter().any(|only| only == name)
+        };
+        if wanted {
+            test(name, model, options)?;
+        }
     }
     Ok(())
 }
 
-fn test(file: &str, model: &str, options: &Options) -> Result<(), Error> {
-    let server = Server::start(&root().join(model), 0)?;
+fn test(name: &str, model: &str, options: &Options) -> Result<(), Error> {
+    let ports = Ports {
+        plain: 0,
+        https: Some(0),
+    };
+    let server = Server::start(&root().join(model), ports)?;
     let mut node = program("node");
-    node.arg("--test").arg(format!("tests/browser/{file}"));
+    node.arg("--test")
+        .arg(format!("tests/browser/{name}.test.mjs"))
+        .env("LINGUALINKED_URL", &server.url)
+        .env(
+            "LINGUALINKED_HTTPS_URL",
+            server.https.first().map_or("", String::as_str),
+        );
     if options.full {
         node.env("LINGUALINKED_FULL", "1");
     }
-    succeed(node.env("LINGUALINKED_URL", &server.url))
+    succeed(trusting(&mut node))
 }

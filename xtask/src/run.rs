@@ -9,7 +9,8 @@ use crate::{
     build,
     command::{npm_install, program, root, succeed},
     error::Error,
-    server::Server,
+    invitation,
+    server::{Ports, Server, trusting},
 };
 
 /// The model that ./run downloads.
@@ -24,9 +25,15 @@ pub struct Options {
     /// Port to listen on; 0 takes a free one. With --phones, 0 unless given.
     #[arg(long)]
     port: Option<u16>,
+    /// Port of https for phones nearby; 0 takes a free one. With --phones, 0 unless given.
+    #[arg(long)]
+    https_port: Option<u16>,
     /// Let so many emulated phones (headless Chromium processes) answer --prompt, print the answer, and end.
     #[arg(long, requires = "prompt")]
     phones: Option<u32>,
+    /// Let the emulated phones come by https.
+    #[arg(long, requires = "phones")]
+    https: bool,
     /// What the phones continue.
     #[arg(long, requires = "phones")]
     prompt: Option<String>,
@@ -105,12 +112,21 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let model = model_file(&options.model)?;
     match (options.phones, &options.prompt) {
         (Some(phones), Some(prompt)) => {
-            let server = Server::start(&model, options.port.unwrap_or(0))?;
-            answer(options, &server.url, phones, prompt)
+            let ports = Ports {
+                plain: options.port.unwrap_or(0),
+                https: options.https.then(|| options.https_port.unwrap_or(0)),
+            };
+            let server = Server::start(&model, ports)?;
+            let url = server.https.first().unwrap_or(&server.url);
+            answer(options, url, phones, prompt)
         }
         _ => {
-            let server = Server::start(&model, options.port.unwrap_or(8080))?;
-            println!("open {} on this machine", server.url);
+            let ports = Ports {
+                plain: options.port.unwrap_or(8080),
+                https: Some(options.https_port.unwrap_or(8443)),
+            };
+            let server = Server::start(&model, ports)?;
+            invitation::print(&server);
             server.wait()
         }
     }
@@ -173,5 +189,7 @@ fn answer(options: &Options, url: &str, phones: u32, prompt: &str) -> Result<(),
         path: "options".to_owned(),
         detail: error.to_string(),
     })?;
-    succeed(program("node").args(["tests/browser/run.mjs", &question]))
+    succeed(trusting(
+        program("node").args(["tests/browser/run.mjs", &question]),
+    ))
 }

@@ -3,45 +3,62 @@
 use std::{
     io::{BufRead, BufReader},
     path::Path,
-    process::{Child, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
 };
 
 use crate::{
     build::WEB,
-    command::{could_not_start, program},
+    command::{could_not_start, program, root},
     error::Error,
 };
+
+/// Where the made certificate is kept, from the root.
+const CERTIFICATES: &str = "certificates";
+
+/// Ports to listen on; 0 takes a free one.
+#[derive(Clone, Copy)]
+pub struct Ports {
+    /// For this machine, without encryption.
+    pub plain: u16,
+    /// For the local network.
+    pub https: Option<u16>,
+}
 
 /// A server that ends with this value.
 pub struct Server {
     child: Child,
-    /// Where it listens.
+    /// Where it listens without encryption.
     pub url: String,
+    /// Where it listens with https, the likeliest address first.
+    pub https: Vec<String>,
 }
 
 impl Server {
-    /// Starts the server and waits until it listens. Port 0 takes a free one.
+    /// Starts the server and waits until it listens.
     ///
     /// # Errors
     /// It is not built, or it ended and said why.
-    pub fn start(model: &Path, port: u16) -> Result<Self, Error> {
+    pub fn start(model: &Path, ports: Ports) -> Result<Self, Error> {
         let mut command = program("target/release/signaling-server");
         command.arg("--model").arg(model).args(["--web", WEB]);
-        command
-            .args(["--port", &port.to_string()])
-            .stdout(Stdio::piped());
+        command.args(["--port", &ports.plain.to_string()]);
+        if let Some(port) = ports.https {
+            command.args(["--https-port", &port.to_string()]);
+            command.args(["--certificates", CERTIFICATES]);
+        }
         let mut child = command
+            .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| could_not_start(&command, error))?;
-        let mut line = String::new();
-        if let Some(out) = child.stdout.take() {
-            // Without a line the server has ended; it said why.
-            let _ = BufReader::new(out).read_line(&mut line);
-        }
-        let url = line.trim().strip_prefix("listening on ").map(str::to_owned);
+        let ways = child.stdout.take().and_then(announced);
+        let (https, mut plain): (Vec<_>, Vec<_>) = ways
+            .unwrap_or_default()
+            .into_iter()
+            .partition(|way| way.starts_with("https:"));
         let mut server = Self {
             child,
-            url: url.unwrap_or_default(),
+            url: plain.pop().unwrap_or_default(),
+            https,
         };
         if server.url.is_empty() {
             let _ = server.child.wait();
@@ -57,6 +74,26 @@ impl Server {
             _ => Err(Error::Told),
         }
     }
+}
+
+/// Lets a script and its browsers trust the made certificate, and no other.
+pub fn trusting(script: &mut Command) -> &mut Command {
+    let certificate = root().join(CERTIFICATES).join("made.pem");
+    script
+        .env("NODE_EXTRA_CA_CERTS", &certificate)
+        .env("LINGUALINKED_CERTIFICATE", &certificate)
+}
+
+/// Addresses of a server that is ready. `None`: it has ended, and said why.
+fn announced(out: ChildStdout) -> Option<Vec<String>> {
+    let mut ways = Vec::new();
+    for line in BufReader::new(out).lines() {
+        match line.ok()?.strip_prefix("listening on ") {
+            Some(way) => ways.push(way.to_owned()),
+            None => return Some(ways),
+        }
+    }
+    None
 }
 
 impl Drop for Server {

@@ -9,7 +9,7 @@ use crate::{
     command::{npm_install, program, succeed},
     e2e::TINY_MODEL,
     error::Error,
-    server::Server,
+    server::{Ports, Server},
 };
 
 /// Which, and where to.
@@ -27,7 +27,11 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<(), Error> {
     build::build()?;
     npm_install("tests/browser")?;
-    let server = Server::start(TINY_MODEL.as_ref(), 0)?;
+    let ports = Ports {
+        plain: 0,
+        https: None,
+    };
+    let server = Server::start(TINY_MODEL.as_ref(), ports)?;
     let mut shots = program("node");
     shots.arg("tests/browser/shots.mjs").args(&options.out);
     succeed(shots.env("LINGUALINKED_URL", &server.url))
