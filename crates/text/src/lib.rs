@@ -5,6 +5,7 @@
 mod bpe;
 mod chat;
 mod error;
+mod hugging_face;
 mod pieces;
 mod rng;
 mod sampler;

@@ -63,7 +63,7 @@ impl Pieces {
 }
 
 /// `<0x0A>` is the byte 10.
-fn hexadecimal_byte(token: &str) -> Option<u8> {
+pub(crate) fn hexadecimal_byte(token: &str) -> Option<u8> {
     let digits = token.strip_prefix("<0x")?.strip_suffix('>')?;
     u8::from_str_radix(digits, 16).ok()
 }

@@ -10,6 +10,10 @@ use crate::error::TextError;
 const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)";
 const LLAMA3: &str = r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const QWEN2: &str = r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const QWEN35: &str = r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const GPT4O: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const BLOOM: &str = r" ?[^(\s|.,!?\u{2026}\u{3002}\u{FF0C}\u{3001}\u{964}\u{6D4}\u{60C})]+";
 const ONE_DIGIT: &str = r"\p{N}";
 const DEFAULT: &[&str] = &[r"[\p{P}\$\+<=>\^~\|]+", GPT2, r"\p{N}+", "[0-9][0-9][0-9]"];
 
@@ -34,9 +38,18 @@ pub(crate) fn family(pre: &str) -> Result<Family, TextError> {
         "default" => Ok(plain(DEFAULT)),
         "gpt-2" | "phi-2" | "jina-es" | "jina-de" | "gigachat" | "jina-v2-es" | "jina-v2-de"
         | "a.x-4.0" | "mellum" | "mpt" | "olmo" => Ok(plain(&[GPT2])),
-        "smollm" | "starcoder" | "refact" | "command-r" | "codeshell" => {
+        "smollm" | "starcoder" | "refact" | "command-r" | "codeshell" | "exaone" => {
             Ok(plain(&[ONE_DIGIT, GPT2]))
         }
+        "bloom" | "poro-chat" | "gpt3-finnish" => Ok(plain(&[BLOOM])),
+        "gpt-4o" | "llama4" => Ok(plain(&[GPT4O])),
+        "dbrx" | "smaug-bpe" => Ok(plain(&[LLAMA3])),
+        "qwen35" => Ok(plain(&[QWEN35])),
+        "tekken" => Ok(Family {
+            expressions: &[TEKKEN],
+            whole_words_first: true,
+            adds_bos: true,
+        }),
         "qwen2" | "stablelm2" | "deepseek-r1-qwen" => Ok(plain(&[QWEN2])),
         "llama3" | "llama-v3" | "llama-bpe" => Ok(Family {
             expressions: &[LLAMA3],
@@ -46,6 +59,23 @@ pub(crate) fn family(pre: &str) -> Result<Family, TextError> {
         _ => Err(TextError::PreTokenizer {
             pre: pre.to_owned(),
         }),
+    }
+}
+
+/// The family whose `tokenizer.json` splits with this expression: those of a GGUF file were rewritten for another engine.
+pub(crate) fn named(expression: &str) -> Option<&'static str> {
+    const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+    const QWEN35: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+    const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+    const BLOOM: &str = " ?[^(\\s|[.,!?\u{2026}\u{3002}\u{FF0C}\u{3001}\u{964}\u{6D4}\u{60C}])]+";
+    match expression {
+        QWEN2 => Some("qwen2"),
+        QWEN35 => Some("qwen35"),
+        LLAMA3 => Some("llama-bpe"),
+        BLOOM => Some("bloom"),
+        TEKKEN => Some("tekken"),
+        GPT4O => Some("gpt-4o"),
+        _ => None,
     }
 }
 

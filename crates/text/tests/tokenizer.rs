@@ -11,7 +11,7 @@ mod files;
 
 use std::sync::LazyLock;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use text::{TextError, Tokenizer, Vocabulary};
 
 static SMOLLM2: LazyLock<Tokenizer> = LazyLock::new(|| Tokenizer::new(&files::smollm2()).unwrap());
@@ -35,6 +35,78 @@ fn ids_equal_the_recorded_ones() {
     for (text, ids) in recorded() {
         assert_eq!(SMOLLM2.encode(&text, true, false).unwrap(), ids, "{text:?}");
     }
+}
+
+/// The default model's vocabulary as a Hugging Face repository would hold it.
+fn smollm2_as_tokenizer_json() -> (Value, Value) {
+    let vocabulary = files::smollm2();
+    let is_added = |id: &usize| [3, 4].contains(&vocabulary.token_types[*id]);
+    let ids = 0..vocabulary.tokens.len();
+    let (added, normal): (Vec<usize>, Vec<usize>) = ids.partition(is_added);
+    let token = |id: &usize| vocabulary.tokens[*id].clone();
+    let special = |id: &usize| vocabulary.token_types[*id] == 3;
+    let added: Vec<Value> = added
+        .iter()
+        .map(|id| json!({ "id": id, "content": token(id), "special": special(id) }))
+        .collect();
+    let vocab: serde_json::Map<String, Value> =
+        normal.iter().map(|id| (token(id), json!(id))).collect();
+    let pairs: Vec<Vec<&str>> = vocabulary
+        .merges
+        .iter()
+        .map(|merge| merge.split(' ').collect())
+        .collect();
+    let digits = json!({ "type": "Digits", "individual_digits": true });
+    let steps = json!([digits, { "type": "ByteLevel" }]);
+    let tokenizer = json!({
+        "added_tokens": added,
+        "pre_tokenizer": { "type": "Sequence", "pretokenizers": steps },
+        "model": { "type": "BPE", "vocab": vocab, "merges": pairs },
+    });
+    let config = json!({
+        "bos_token": "<|im_start|>",
+        "eos_token": { "content": "<|im_end|>" },
+        "chat_template": vocabulary.chat_template,
+    });
+    (tokenizer, config)
+}
+
+#[test]
+fn a_hugging_face_file_gives_the_same_ids_as_a_gguf_file() {
+    let (tokenizer, config) = smollm2_as_tokenizer_json();
+    let vocabulary =
+        Vocabulary::of_hugging_face(&tokenizer.to_string(), Some(&config.to_string())).unwrap();
+    assert_eq!(vocabulary.chat_template, files::smollm2().chat_template);
+    let tokenizer = Tokenizer::new(&vocabulary).unwrap();
+    assert_eq!(tokenizer.stop_ids(), SMOLLM2.stop_ids());
+    for (text, ids) in recorded() {
+        assert_eq!(
+            tokenizer.encode(&text, true, false).unwrap(),
+            ids,
+            "{text:?}"
+        );
+        assert_eq!(tokenizer.decode(&ids, false), text);
+    }
+}
+
+#[test]
+fn hugging_face_files_of_another_kind_are_refused() {
+    let refuse = |change: &dyn Fn(&mut Value)| {
+        let mut tokenizer = json!({
+            "pre_tokenizer": { "type": "ByteLevel" },
+            "model": { "type": "BPE", "vocab": { "a": 0 }, "merges": [] },
+        });
+        change(&mut tokenizer);
+        Vocabulary::of_hugging_face(&tokenizer.to_string(), None).unwrap_err()
+    };
+    let model = refuse(&|file| file["model"]["type"] = json!("Unigram"));
+    assert_eq!(model.code(), "text.model");
+    let words = refuse(&|file| file["pre_tokenizer"] = json!({ "type": "Whitespace" }));
+    assert_eq!(words.code(), "text.pre_tokenizer");
+    let huge = refuse(&|file| file["model"]["vocab"]["b"] = json!(u32::MAX));
+    assert_eq!(huge.code(), "text.vocabulary");
+    let other = Vocabulary::of_hugging_face("[]", None).unwrap_err();
+    assert_eq!(other.code(), "text.vocabulary");
 }
 
 /// Files of other families, for those who put them into `models`; their licences differ, so nothing downloads them.
@@ -161,6 +233,10 @@ fn every_known_way_of_splitting_words_compiles_and_keeps_the_text() {
         "starcoder",
         "qwen2",
         "llama-bpe",
+        "qwen35",
+        "tekken",
+        "gpt-4o",
+        "bloom",
     ] {
         let vocabulary = Vocabulary {
             pre: pre.to_owned(),
@@ -185,7 +261,11 @@ fn what_is_not_known_is_an_error_not_a_guess() {
     let pre = refuse(&|vocabulary| vocabulary.pre = "made-up".to_owned());
     assert_eq!(pre.code(), "text.pre_tokenizer");
     let corrupt: [&dyn Fn(&mut Vocabulary); 5] = [
-        &|vocabulary| vocabulary.model = "llama".to_owned(), // has no scores
+        // Neither merges nor scores.
+        &|vocabulary| {
+            vocabulary.model = "llama".to_owned();
+            vocabulary.merges.clear();
+        },
         &|vocabulary| vocabulary.eos = Some(512),
         &|vocabulary| vocabulary.token_types.truncate(3),
         &|vocabulary| vocabulary.merges.push("alone".to_owned()),
