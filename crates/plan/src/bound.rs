@@ -3,7 +3,7 @@
 use minilp::{ComparisonOp, OptimizationDirection, Variable};
 use model::{UnitKind, UnitRange};
 
-use crate::cost;
+use crate::cost::{self, Cost};
 use crate::error::PlanError;
 use crate::ground::{Ground, Phone, Speed};
 use crate::problem::Problem;
@@ -14,61 +14,102 @@ use crate::solve;
 pub struct LowerBound {
     /// One generated token.
     pub ms_per_token: f64,
-    /// The workload's request.
-    pub request_ms: f64,
+    /// What plans are compared by.
+    pub objective_ms: f64,
 }
 
 /// Solves the relaxation for both measures. The plan is solved first, since its cost scales the programme.
 pub fn lower_bound(problem: &Problem) -> Result<LowerBound, PlanError> {
     let ground = Ground::new(problem)?;
-    let known = cost::of_stages(&ground, &solve::cheapest_stages(&ground)?)?;
+    let known = cost::of_stages(&ground, &solve::best_stages(&ground)?.stages)?;
     Ok(LowerBound {
-        ms_per_token: relax(&ground, Measure::token(), known.ms_per_token)?.bound_ms,
-        request_ms: relax(&ground, Measure::request(&ground), known.request_ms)?.bound_ms,
+        ms_per_token: token_ms(&ground, &known)?,
+        objective_ms: objective_ms(&ground, &known)?,
     })
 }
 
-/// How often a request pays for a decode step, a first chunk and a further chunk.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Measure {
-    decode: f64,
-    chunk: f64,
-    further_chunks: f64,
+/// Least ms per generated token.
+pub(crate) fn token_ms(ground: &Ground, known: &Cost) -> Result<f64, PlanError> {
+    let measure = Measure {
+        laps: 1.0 / ground.problem.workload.lap.tokens,
+        ..Measure::default()
+    };
+    Ok(relax(ground, measure, known.ms_per_token)?.bound_ms)
+}
+
+/// Least objective.
+pub(crate) fn objective_ms(ground: &Ground, known: &Cost) -> Result<f64, PlanError> {
+    let (measure, known_ms) = latency_measure(ground, known);
+    let latency_ms = relax(ground, measure, known_ms)?.bound_ms;
+    if ground.problem.workload.requests_in_flight == 1 {
+        return Ok(latency_ms);
+    }
+    let measure = Measure {
+        slowest_laps: ground.laps(),
+        slowest_chunks: f64::from(ground.chunks()),
+        ..Measure::default()
+    };
+    Ok(latency_ms.max(relax(ground, measure, known.busiest_ms())?.bound_ms))
+}
+
+/// Share of all blocks on each peer where the relaxation of the objective is least, in the order of `Ground::peers`.
+pub(crate) fn peer_shares(ground: &Ground, known: &Cost) -> Result<Vec<f64>, PlanError> {
+    let (measure, known_ms) = latency_measure(ground, known);
+    Ok(relax(ground, measure, known_ms)?.peer_shares)
+}
+
+/// A request's share of the time and its weight on batteries, and what a known plan costs in it.
+fn latency_measure(ground: &Ground, known: &Cost) -> (Measure, f64) {
+    let workload = &ground.problem.workload;
+    let share = 1.0 / f64::from(workload.requests_in_flight);
+    let energy = ground.problem.wishes.energy_weight;
+    let measure = Measure {
+        laps: share * ground.laps(),
+        chunks: share,
+        slowest_laps: 0.0,
+        slowest_chunks: share * f64::from(ground.chunks() - 1),
+        battery_laps: energy * ground.laps(),
+        battery_chunks: energy * f64::from(ground.chunks()),
+    };
+    (
+        measure,
+        share * known.latency_ms + energy * known.battery_ms,
+    )
+}
+
+/// What is paid how often.
+#[derive(Debug, Clone, Copy, Default)]
+struct Measure {
+    /// Every stage and hop.
+    laps: f64,
+    chunks: f64,
+    /// The slowest phone only.
+    slowest_laps: f64,
+    slowest_chunks: f64,
+    /// Stages on battery, besides.
+    battery_laps: f64,
+    battery_chunks: f64,
 }
 
 impl Measure {
-    pub fn token() -> Self {
-        Self {
-            decode: 1.0,
-            chunk: 0.0,
-            further_chunks: 0.0,
+    fn stage(&self, phone: &Phone, lap_ms: f64, chunk_ms: f64) -> f64 {
+        let everywhere = self.laps * lap_ms + self.chunks * chunk_ms;
+        match phone.power.drains() {
+            true => everywhere + self.battery_laps * lap_ms + self.battery_chunks * chunk_ms,
+            false => everywhere,
         }
     }
 
-    pub fn request(ground: &Ground) -> Self {
-        Self {
-            decode: f64::from(ground.problem.workload.output_tokens),
-            chunk: 1.0,
-            further_chunks: f64::from(ground.chunks() - 1),
-        }
-    }
-
-    /// How often a hop or a call is paid.
-    fn once(&self) -> f64 {
-        self.decode + self.chunk
-    }
-
-    fn stage(&self, decode_ms: f64, chunk_ms: f64) -> f64 {
-        self.decode * decode_ms + self.chunk * chunk_ms
+    fn slowest(&self, lap_ms: f64, chunk_ms: f64) -> f64 {
+        self.slowest_laps * lap_ms + self.slowest_chunks * chunk_ms
     }
 }
 
 /// Optimum of the relaxation.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Relaxed {
-    pub bound_ms: f64,
-    /// Share of all blocks on each peer, in the order of `Ground::peers`.
-    pub peer_shares: Vec<f64>,
+struct Relaxed {
+    bound_ms: f64,
+    peer_shares: Vec<f64>,
 }
 
 /// Blocks of one kind.
@@ -105,7 +146,7 @@ const GRID: f64 = 4096.0;
 const SLACK: f64 = 1e-6;
 
 /// `known_ms`: what some plan costs in this measure.
-pub(crate) fn relax(
+fn relax(
     ground: &Ground,
     measure: Measure,
     known_ms: f64,
@@ -178,18 +219,16 @@ impl Programme<'_> {
 
     /// One executor of a phone; the host's brings embedding and head with it.
     fn add_column(&mut self, phone: &Phone, speed: &Speed, entry_ms: f64) -> Column {
-        let mut used_ms = entry_ms + self.measure.stage(speed.ms_per_call, speed.ms_per_call);
+        let measure = &self.measure;
+        let mut used_ms = entry_ms + measure.stage(phone, speed.ms_per_call, speed.ms_per_call);
         if self.is_host(phone) {
-            used_ms += self
-                .measure
-                .stage(speed.decode.embedding, speed.chunk.embedding)
-                + self.measure.stage(speed.decode.head, speed.decode.head);
+            used_ms += measure.stage(phone, speed.lap.embedding, speed.chunk.embedding);
+            used_ms += measure.stage(phone, speed.lap.head, 0.0);
+            used_ms += measure.chunks * speed.head_column_ms;
         }
         let stage_ms = |kind: &Blocks| {
             kind.count
-                * self
-                    .measure
-                    .stage(speed.decode.of(kind.kind), speed.chunk.of(kind.kind))
+                * measure.stage(phone, speed.lap.of(kind.kind), speed.chunk.of(kind.kind))
         };
         let used_cost = self.cost(used_ms);
         let share_costs: Vec<f64> = self
@@ -242,42 +281,41 @@ impl Programme<'_> {
             .add_constraint(held, ComparisonOp::Le, offered.min(1.0));
     }
 
-    /// `slowest` is what all chunks after the first cost on the slowest phone.
+    /// `slowest` is what is paid for the slowest phone.
     fn add_slowest_row(&mut self, phone: &Phone, columns: &[Column], slowest: Variable) {
         let mut busy = vec![(slowest, -1.0)];
         for (speed, column) in phone.speeds.iter().zip(columns) {
-            let embedding_ms = if self.is_host(phone) {
-                speed.chunk.embedding
-            } else {
-                0.0
-            };
-            let further = |ms: f64| down(self.cost(self.measure.further_chunks * ms));
-            busy.push((column.used, further(speed.ms_per_call + embedding_ms)));
+            let measure = &self.measure;
+            let paid =
+                |lap_ms: f64, chunk_ms: f64| down(self.cost(measure.slowest(lap_ms, chunk_ms)));
+            let (mut lap_ms, mut chunk_ms) = (speed.ms_per_call, speed.ms_per_call);
+            if self.is_host(phone) {
+                lap_ms += speed.lap.embedding + speed.lap.head;
+                chunk_ms += speed.chunk.embedding;
+            }
+            busy.push((column.used, paid(lap_ms, chunk_ms)));
             let shares = column.shares.iter().zip(&self.blocks);
-            busy.extend(
-                shares
-                    .map(|(&share, kind)| (share, further(kind.count * speed.chunk.of(kind.kind)))),
-            );
+            busy.extend(shares.map(|(&share, kind)| {
+                let (lap_ms, chunk_ms) = (speed.lap.of(kind.kind), speed.chunk.of(kind.kind));
+                (share, paid(kind.count * lap_ms, kind.count * chunk_ms))
+            }));
         }
         self.lp.add_constraint(busy, ComparisonOp::Le, 0.0);
     }
 
     /// If any peer is used the ring closes with a hop to the host and a second call there.
     fn ring_ms(&self) -> f64 {
-        let hops = &self.ground.problem.hops;
-        let home = self
-            .ground
-            .peers
-            .iter()
-            .filter_map(|peer| hops.ms(peer.member, self.ground.host.member));
-        let call = self
-            .ground
-            .host
-            .speeds
-            .iter()
-            .map(|speed| speed.ms_per_call);
-        self.measure.once()
-            * (home.reduce(f64::min).unwrap_or(0.0) + call.reduce(f64::min).unwrap_or(0.0))
+        let (ground, measure) = (self.ground, &self.measure);
+        let lap_columns = ground.problem.workload.lap.columns;
+        let home = ground.peers.iter().filter_map(|peer| {
+            let hop = |columns| ground.hop_ms(peer.member, ground.host.member, columns).ok();
+            Some(measure.laps * hop(lap_columns)? + measure.chunks * hop(1)?)
+        });
+        let call = ground.host.speeds.iter();
+        let call = call.map(|speed| {
+            measure.stage(&ground.host, speed.ms_per_call, 0.0) + measure.chunks * speed.ms_per_call
+        });
+        home.reduce(f64::min).unwrap_or(0.0) + call.reduce(f64::min).unwrap_or(0.0)
     }
 
     /// Every used peer is entered by one hop, at best from its nearest neighbour.
@@ -285,16 +323,19 @@ impl Programme<'_> {
         if self.is_host(phone) {
             return Ok(0.0);
         }
-        let mut nearest = self.ground.hop_ms(self.ground.host.member, phone.member)?;
-        for other in self
-            .ground
-            .peers
-            .iter()
-            .filter(|other| other.member != phone.member)
-        {
-            nearest = nearest.min(self.ground.hop_ms(other.member, phone.member)?);
+        let (ground, measure) = (self.ground, &self.measure);
+        let lap_columns = ground.problem.workload.lap.columns;
+        let chunk_columns = ground.problem.class.chunk_columns;
+        let mut nearest = f64::INFINITY;
+        for other in core::iter::once(&ground.host).chain(&ground.peers) {
+            if other.member != phone.member {
+                let hop = |columns| ground.hop_ms(other.member, phone.member, columns);
+                let paid =
+                    measure.laps * hop(lap_columns)? + measure.chunks * hop(chunk_columns)?;
+                nearest = nearest.min(paid);
+            }
         }
-        Ok(self.measure.once() * nearest)
+        Ok(nearest)
     }
 
     fn is_host(&self, phone: &Phone) -> bool {

@@ -1,17 +1,26 @@
 //! The problem after its numbers were checked, with the sums every part of the planner needs.
 
-use model::{EngineKind, UnitKind, UnitRange};
+use std::collections::BTreeMap;
+
+use model::{EngineKind, NumericClass, UnitKind, UnitRange};
 
 use crate::error::PlanError;
 use crate::problem::Problem;
-use crate::profile::{EngineProfile, MemberId, PhoneProfile};
+use crate::profile::{EngineProfile, MemberId, PhoneProfile, Power};
 
-/// Phones in one room; capacity is decided exactly over all subsets of them.
-pub(crate) const MAX_PHONES: usize = 16;
+/// Phones in one room.
+pub(crate) const MAX_PHONES: usize = 32;
 /// Units of a model; the largest models have a few hundred.
 const MAX_UNITS: usize = 4096;
 /// Longest time a measurement may claim; an hour per unit is not a phone.
 const MAX_MS: f64 = 3.6e6;
+/// Slowest and fastest link a measurement may claim, bytes per ms: 8 bit/s and 8 Tbit/s.
+const MIN_BYTES_PER_MS: f64 = 1e-3;
+const MAX_BYTES_PER_MS: f64 = 1e9;
+/// Requests in flight; a phone has no memory for more caches.
+const MAX_IN_FLIGHT: u32 = 1024;
+/// Weight of batteries beyond which time would not count at all.
+const MAX_ENERGY_WEIGHT: f64 = 1e6;
 /// Largest amount of memory a number may claim, 1 TiB: sums of a whole room stay exact in f64.
 const MAX_BYTES: u64 = 1 << 40;
 
@@ -66,6 +75,16 @@ impl PerKind {
         }
     }
 
+    /// Every kind so many times.
+    fn scaled(self, factor: f64) -> Self {
+        Self {
+            embedding: self.embedding * factor,
+            attention: self.attention * factor,
+            mlp: self.mlp * factor,
+            head: self.head * factor,
+        }
+    }
+
     /// ms of a run of units.
     pub fn times(&self, counts: Counts) -> f64 {
         f64::from(counts.embedding) * self.embedding
@@ -79,9 +98,29 @@ impl PerKind {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Speed {
     pub engine: EngineKind,
-    pub decode: PerKind,
+    /// One lap of the workload, in the middle of its answer.
+    pub lap: PerKind,
+    /// One full prefill chunk.
     pub chunk: PerKind,
+    /// The head for one column.
+    pub head_column_ms: f64,
     pub ms_per_call: f64,
+}
+
+impl Speed {
+    /// Whether it is nowhere slower than another.
+    fn covers(&self, other: &Self) -> bool {
+        let kinds = [
+            UnitKind::Embedding,
+            UnitKind::Attention,
+            UnitKind::Mlp,
+            UnitKind::Head,
+        ];
+        kinds.into_iter().all(|kind| {
+            self.lap.of(kind) <= other.lap.of(kind) && self.chunk.of(kind) <= other.chunk.of(kind)
+        }) && self.head_column_ms <= other.head_column_ms
+            && self.ms_per_call <= other.ms_per_call
+    }
 }
 
 /// One phone that can compute.
@@ -91,7 +130,20 @@ pub(crate) struct Phone {
     /// Budget less scratch memory.
     pub usable_bytes: u64,
     pub budget_bytes: u64,
+    pub power: Power,
     pub speeds: Vec<Speed>,
+}
+
+impl Phone {
+    /// Executors worth choosing: without those that another one covers.
+    pub fn choices(&self) -> impl Iterator<Item = &Speed> {
+        self.speeds.iter().enumerate().filter_map(|(at, speed)| {
+            let covered = self.speeds.iter().enumerate().any(|(by, other)| {
+                by != at && other.covers(speed) && (by < at || !speed.covers(other))
+            });
+            (!covered).then_some(speed)
+        })
+    }
 }
 
 /// Checked problem.
@@ -117,15 +169,16 @@ impl<'a> Ground<'a> {
         if problem.scratch_bytes > MAX_BYTES {
             return Err(numbers("scratch memory above 1 TiB"));
         }
-        if problem.workload.output_tokens == 0 {
-            return Err(numbers("a workload without output tokens"));
-        }
+        check_workload(problem)?;
         problem
             .class
             .check()
             .map_err(|error| numbers(&error.to_string()))?;
         for ms in problem.hops.measured() {
             checked_ms(ms, "a hop")?;
+        }
+        for rate in problem.hops.rates() {
+            checked_rate(rate, "a link")?;
         }
         if problem.phones.len() > MAX_PHONES {
             return Err(PlanError::TooManyPhones {
@@ -207,21 +260,26 @@ impl<'a> Ground<'a> {
         before(units.end) - before(units.start)
     }
 
-    /// Weights and KV of embedding and head, which stay on the host, bytes.
+    /// Weights and KV of embedding, first blocks and head, which stay on the host, bytes.
     pub fn pinned_bytes(&self) -> u64 {
-        self.bytes(UnitRange { start: 0, end: 1 })
-            + self.bytes(UnitRange {
-                start: self.head(),
-                end: self.end,
-            })
+        let end = self.host_end_least();
+        self.bytes(UnitRange { start: 0, end }) + self.head_bytes()
     }
 
-    /// What the host has left for blocks, bytes; `None` if it cannot even hold what is pinned to it.
+    fn head_bytes(&self) -> u64 {
+        self.bytes(UnitRange {
+            start: self.head(),
+            end: self.end,
+        })
+    }
+
+    /// What the host has for blocks, bytes; `None` if it cannot even hold embedding and head.
     pub fn host_block_bytes(&self) -> Option<u64> {
+        let ends_bytes = self.bytes(UnitRange { start: 0, end: 1 }) + self.head_bytes();
         self.host
             .budget_bytes
             .checked_sub(self.problem.scratch_bytes)?
-            .checked_sub(self.pinned_bytes())
+            .checked_sub(ends_bytes)
     }
 
     /// Where the longest run from `start` that fits into `bytes` ends, at most at the head.
@@ -253,11 +311,22 @@ impl<'a> Ground<'a> {
             .clamp(1, end.max(1))
     }
 
-    /// ms from one phone of the room to another.
-    pub fn hop_ms(&self, from: MemberId, to: MemberId) -> Result<f64, PlanError> {
-        self.problem.hops.ms(from, to).ok_or(PlanError::NoHop {
+    /// ms from one phone of the room to another for some columns.
+    pub fn hop_ms(&self, from: MemberId, to: MemberId, columns: u32) -> Result<f64, PlanError> {
+        let small_ms = self.problem.hops.ms(from, to).ok_or(PlanError::NoHop {
             member: if from == MemberId::HOST { to } else { from },
-        })
+        })?;
+        Ok(small_ms + self.transfer_ms(from, to, columns))
+    }
+
+    /// ms for which some columns occupy the way from one phone of the room to another.
+    pub fn transfer_ms(&self, from: MemberId, to: MemberId, columns: u32) -> f64 {
+        let bytes = self
+            .problem
+            .column_bytes
+            .saturating_mul(u64::from(columns));
+        let hops = &self.problem.hops;
+        hops.transfer_ms(from, to, bytes).unwrap_or(0.0)
     }
 
     /// The phone with this number, if it can compute.
@@ -275,6 +344,56 @@ impl<'a> Ground<'a> {
             .div_ceil(self.problem.class.chunk_columns)
             .max(1)
     }
+
+    /// Rounds of the ring that generate the workload's answer.
+    pub fn laps(&self) -> f64 {
+        let workload = &self.problem.workload;
+        f64::from(workload.output_tokens) / workload.lap.tokens
+    }
+
+    /// Where the host's first stage ends at the earliest: behind what the room wishes to keep there.
+    pub fn host_end_least(&self) -> u32 {
+        let wished = self.problem.wishes.first_blocks_on_host;
+        wished.saturating_add(1).clamp(1, self.head())
+    }
+
+    /// The same room without some of its peers.
+    pub fn without(&self, spared: &[MemberId]) -> Self {
+        let mut fewer = self.clone();
+        fewer.peers.retain(|peer| !spared.contains(&peer.member));
+        fewer
+    }
+}
+
+fn check_workload(problem: &Problem) -> Result<(), PlanError> {
+    let workload = &problem.workload;
+    if workload.output_tokens == 0 {
+        return Err(numbers("a workload without output tokens"));
+    }
+    if !(1..=MAX_IN_FLIGHT).contains(&workload.requests_in_flight) {
+        return Err(numbers(&format!(
+            "a workload of {} requests in flight",
+            workload.requests_in_flight
+        )));
+    }
+    let columns = workload.lap.columns;
+    if !(1..=NumericClass::MAX_DECODE_COLUMNS).contains(&columns) {
+        return Err(numbers(&format!("laps of {columns} columns")));
+    }
+    if !(1.0..=f64::from(columns)).contains(&workload.lap.tokens) {
+        return Err(numbers(&format!(
+            "laps of {columns} columns that yield {} tokens",
+            workload.lap.tokens
+        )));
+    }
+    let weight = problem.wishes.energy_weight;
+    if !(0.0..=MAX_ENERGY_WEIGHT).contains(&weight) {
+        return Err(numbers(&format!("an energy weight of {weight}")));
+    }
+    if problem.column_bytes > MAX_BYTES {
+        return Err(numbers("a column above 1 TiB"));
+    }
+    Ok(())
 }
 
 fn check_units(problem: &Problem) -> Result<u32, PlanError> {
@@ -327,6 +446,16 @@ fn checked_phone(problem: &Problem, profile: &PhoneProfile) -> Result<Phone, Pla
             profile.member.0
         )));
     }
+    if !(0.0..=1.0).contains(&profile.power.share()) {
+        return Err(numbers(&format!(
+            "phone {} says its battery is at {}",
+            profile.member.0,
+            profile.power.share()
+        )));
+    }
+    if let Some(rate) = profile.download_bytes_per_ms {
+        checked_rate(rate, "a download")?;
+    }
     let speeds = match problem.forced_engines.get(&profile.member) {
         None => &profile.engines[..],
         Some(&engine) => {
@@ -343,18 +472,23 @@ fn checked_phone(problem: &Problem, profile: &PhoneProfile) -> Result<Phone, Pla
     };
     let speeds = speeds
         .iter()
-        .map(|engine| checked_speed(profile.member, engine))
+        .map(|engine| checked_speed(problem, profile.member, engine))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(Phone {
         member: profile.member,
         usable_bytes: profile.budget_bytes.saturating_sub(problem.scratch_bytes),
         budget_bytes: profile.budget_bytes,
+        power: profile.power,
         speeds,
     })
 }
 
-fn checked_speed(member: MemberId, profile: &EngineProfile) -> Result<Speed, PlanError> {
-    let per_kind = |measured: &std::collections::BTreeMap<UnitKind, f64>| {
+fn checked_speed(
+    problem: &Problem,
+    member: MemberId,
+    profile: &EngineProfile,
+) -> Result<Speed, PlanError> {
+    let per_kind = |measured: &BTreeMap<UnitKind, f64>| {
         let of = |kind: UnitKind| match measured.get(&kind) {
             Some(&ms) => checked_ms(ms, &format!("{kind:?} on phone {}", member.0)),
             // Peers need not measure what only the host runs.
@@ -375,10 +509,22 @@ fn checked_speed(member: MemberId, profile: &EngineProfile) -> Result<Speed, Pla
             head: of(UnitKind::Head)?,
         })
     };
+    let column = per_kind(&profile.decode_ms_per_unit)?;
+    let columns = problem.workload.lap.columns;
+    let mut lap = match profile.verify_ms_per_unit.is_empty() {
+        true => column.scaled(f64::from(columns)),
+        false => between(column, per_kind(&profile.verify_ms_per_unit)?, columns),
+    };
+    let per_cached_ms = checked_ms(
+        profile.attention_ms_per_cached_column,
+        &format!("a cached column on phone {}", member.0),
+    )?;
+    lap.attention += per_cached_ms * f64::from(columns) * cached_columns(problem);
     Ok(Speed {
         engine: profile.engine,
-        decode: per_kind(&profile.decode_ms_per_unit)?,
+        lap,
         chunk: per_kind(&profile.chunk_ms_per_unit)?,
+        head_column_ms: column.head,
         ms_per_call: checked_ms(
             profile.ms_per_call,
             &format!("a call on phone {}", member.0),
@@ -386,11 +532,37 @@ fn checked_speed(member: MemberId, profile: &EngineProfile) -> Result<Speed, Pla
     })
 }
 
+/// Times of a call with some columns, between those of one and of the most that were measured.
+fn between(one: PerKind, most: PerKind, columns: u32) -> PerKind {
+    let share = f64::from(columns - 1) / f64::from(NumericClass::MAX_DECODE_COLUMNS - 1);
+    let of = |one: f64, most: f64| one + (most - one) * share;
+    PerKind {
+        embedding: of(one.embedding, most.embedding),
+        attention: of(one.attention, most.attention),
+        mlp: of(one.mlp, most.mlp),
+        head: of(one.head, most.head),
+    }
+}
+
+/// Columns cached in the middle of the workload's answer, as far as the context reaches.
+fn cached_columns(problem: &Problem) -> f64 {
+    let workload = &problem.workload;
+    let middle = f64::from(workload.prompt_tokens) + f64::from(workload.output_tokens) / 2.0;
+    middle.min(f64::from(problem.class.context_columns))
+}
+
 fn checked_ms(ms: f64, what: &str) -> Result<f64, PlanError> {
     if (0.0..=MAX_MS).contains(&ms) {
         Ok(ms)
     } else {
         Err(numbers(&format!("{what} takes {ms} ms")))
+    }
+}
+
+fn checked_rate(bytes_per_ms: f64, what: &str) -> Result<(), PlanError> {
+    match (MIN_BYTES_PER_MS..=MAX_BYTES_PER_MS).contains(&bytes_per_ms) {
+        true => Ok(()),
+        false => Err(numbers(&format!("{what} of {bytes_per_ms} bytes per ms"))),
     }
 }
 

@@ -5,17 +5,18 @@
 mod bound;
 mod capacity;
 mod check;
-mod completion;
 mod cost;
 mod error;
-
 mod ground;
-
+mod links;
+mod neighbourhood;
+mod overlap;
 mod problem;
 pub mod profile;
-mod ring;
-mod rounding;
+mod search;
 mod solve;
+mod track;
+mod walk;
 
 #[cfg(test)]
 extern crate self as plan;
@@ -26,8 +27,9 @@ mod rooms;
 pub use bound::{LowerBound, lower_bound};
 pub use capacity::{Capacity, capacity};
 pub use check::check;
-pub use cost::{Cost, MemberBytes, StageCost, cost};
+pub use cost::{Cost, MemberCost, StageCost, cost};
 pub use error::PlanError;
-pub use problem::{HopMatrix, Problem, Workload};
-pub use profile::{EngineProfile, MemberId, PhoneProfile, Plan, Stage, UnitNeed};
+pub use links::HopMatrix;
+pub use problem::{Lap, Problem, Wishes, Workload};
+pub use profile::{EngineProfile, MemberId, PhoneProfile, Plan, Power, Stage, UnitNeed};
 pub use solve::solve;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{EngineKind, NumericClass};
 
+use crate::links::HopMatrix;
 use crate::profile::{MemberId, PhoneProfile, UnitNeed};
 
 /// Everything placement looks at.
@@ -13,25 +14,33 @@ pub struct Problem {
     pub units: Vec<UnitNeed>,
     /// Phones present, in any order; the host ([`MemberId::HOST`]) is one of them.
     pub phones: Vec<PhoneProfile>,
-    /// One-way times between phones.
+    /// Links between phones.
     pub hops: HopMatrix,
+    /// Bytes of one column at a cut, as it travels.
+    pub column_bytes: u64,
     /// Scratch memory of an executor, bytes; every phone that runs a unit needs it once.
     pub scratch_bytes: u64,
     /// The room's numeric class; copied into the plan.
     pub class: NumericClass,
     /// What to be fast at.
     pub workload: Workload,
+    /// What else matters.
+    pub wishes: Wishes,
     /// Phones that must use a given executor; the others get the faster one.
     pub forced_engines: BTreeMap<MemberId, EngineKind>,
 }
 
 /// A typical request: the plan minimises its expected time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Workload {
     /// Columns of the prompt.
     pub prompt_tokens: u32,
     /// Tokens generated.
     pub output_tokens: u32,
+    /// Requests served at the same time; one phone computes for one while another computes for the next.
+    pub requests_in_flight: u32,
+    /// How a token is generated.
+    pub lap: Lap,
 }
 
 impl Default for Workload {
@@ -40,33 +49,34 @@ impl Default for Workload {
         Self {
             prompt_tokens: 64,
             output_tokens: 128,
+            requests_in_flight: 1,
+            lap: Lap::PLAIN,
         }
     }
 }
 
-/// One-way ms between two phones for the hidden state of one column, symmetric.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct HopMatrix {
-    ms: BTreeMap<(MemberId, MemberId), f64>,
+/// One round of the ring while generating.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Lap {
+    /// Columns computed: 1, or K guesses and one.
+    pub columns: u32,
+    /// Tokens it yields on average: 1, up to `columns` if guesses are accepted.
+    pub tokens: f64,
 }
 
-impl HopMatrix {
-    /// Records a measured pair; the order of the two does not matter.
-    pub fn set(&mut self, a: MemberId, b: MemberId, ms: f64) {
-        self.ms.insert((a.min(b), a.max(b)), ms);
-    }
+impl Lap {
+    /// One token after the other.
+    pub const PLAIN: Self = Self {
+        columns: 1,
+        tokens: 1.0,
+    };
+}
 
-    /// ms from `a` to `b`. A pair that was not measured is relayed by the host. `None` if one of them does not reach the host.
-    pub fn ms(&self, a: MemberId, b: MemberId) -> Option<f64> {
-        let direct = |a: MemberId, b: MemberId| self.ms.get(&(a.min(b), a.max(b))).copied();
-        if a == b {
-            return Some(0.0);
-        }
-        direct(a, b).or_else(|| Some(direct(a, MemberId::HOST)? + direct(MemberId::HOST, b)?))
-    }
-
-    /// Every measured pair.
-    pub(crate) fn measured(&self) -> impl Iterator<Item = f64> + '_ {
-        self.ms.values().copied()
-    }
+/// What people want besides speed.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Wishes {
+    /// How many ms of a request one ms of computing on battery is worth; 0: batteries do not matter.
+    pub energy_weight: f64,
+    /// Blocks after the embedding that stay with the host whatever it costs: what leaves it is further from the text.
+    pub first_blocks_on_host: u32,
 }

@@ -23,8 +23,12 @@ pub struct EngineProfile {
     pub variant: String,
     /// ms for one generated column, by unit kind.
     pub decode_ms_per_unit: BTreeMap<UnitKind, f64>,
+    /// ms for [`NumericClass::MAX_DECODE_COLUMNS`] columns in one decode call, by unit kind; empty if not measured.
+    pub verify_ms_per_unit: BTreeMap<UnitKind, f64>,
     /// ms for one full prefill chunk, by unit kind.
     pub chunk_ms_per_unit: BTreeMap<UnitKind, f64>,
+    /// What every column that is already cached adds to one column of an attention unit, ms; 0 if it was too little to measure.
+    pub attention_ms_per_cached_column: f64,
     /// ms per forward call whatever its length: submit and readback.
     pub ms_per_call: f64,
 }
@@ -38,6 +42,48 @@ pub struct PhoneProfile {
     pub budget_bytes: u64,
     /// One entry per executor it can run.
     pub engines: Vec<EngineProfile>,
+    /// What its battery does.
+    pub power: Power,
+    /// How fast it downloads weights, bytes per ms; `None` if not measured.
+    pub download_bytes_per_ms: Option<f64>,
+}
+
+/// What a phone's battery does, where its browser tells.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub enum Power {
+    /// Its browser does not tell; treated as charging.
+    #[default]
+    Unknown,
+    /// Charging, or without a battery.
+    Charging,
+    /// On battery.
+    Battery {
+        /// Charge left, 0 to 1.
+        share: f64,
+    },
+}
+
+impl Power {
+    /// Charge below which a phone on battery gets nothing unless it is needed.
+    pub const LOW_SHARE: f64 = 0.15;
+
+    /// Whether computing drains it.
+    pub fn drains(self) -> bool {
+        matches!(self, Self::Battery { .. })
+    }
+
+    /// Charge left, as far as known, 0 to 1.
+    pub fn share(self) -> f64 {
+        match self {
+            Self::Battery { share } => share,
+            Self::Unknown | Self::Charging => 1.0,
+        }
+    }
+
+    /// Whether it should be spared.
+    pub fn is_low(self) -> bool {
+        matches!(self, Self::Battery { share } if share < Self::LOW_SHARE)
+    }
 }
 
 /// What one unit asks of the phone that runs it.
@@ -69,10 +115,31 @@ pub struct Plan {
     pub epoch: u32,
     /// Stages in unit order, covering every unit exactly once.
     pub stages: Vec<Stage>,
+    /// What the member of each stage keeps loaded: the stage's units, and neighbouring ones that it may get without a download.
+    pub held: Vec<UnitRange>,
     /// The room's numeric class.
     pub class: NumericClass,
     /// Predicted ms per generated token, from the cost model.
     pub predicted_ms_per_token: f64,
-    /// Lower bound of the linear programme, ms per generated token.
+    /// No plan generates a token in less, ms; from the linear programme.
     pub lower_bound_ms_per_token: f64,
+    /// Predicted time of the workload's request, ms; the plan was chosen by it and by the room's wishes.
+    pub predicted_request_ms: f64,
+    /// Predicted request time plus what the wishes weigh, ms: what the search minimised.
+    pub objective_ms: f64,
+    /// No plan has a smaller objective, ms: proved by the search, or by the linear programme.
+    pub lower_bound_objective_ms: f64,
+    /// Bytes that travel between phones for one generated token.
+    pub bytes_per_token: u64,
+}
+
+impl Plan {
+    /// How much better another plan might be at most, as a share of this one's objective; 0: none is.
+    pub fn gap(&self) -> f64 {
+        if self.objective_ms > 0.0 {
+            (1.0 - self.lower_bound_objective_ms / self.objective_ms).max(0.0)
+        } else {
+            0.0
+        }
+    }
 }

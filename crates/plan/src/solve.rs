@@ -1,4 +1,4 @@
-//! The plan: host alone or the cheapest ring, whichever is faster.
+//! The plan: host alone or the best ring, whichever is faster.
 
 use model::UnitRange;
 
@@ -7,92 +7,149 @@ use crate::capacity;
 use crate::cost;
 use crate::error::PlanError;
 use crate::ground::{Ground, Speed};
+use crate::neighbourhood;
+use crate::overlap;
 use crate::problem::Problem;
-use crate::profile::{Plan, Stage};
-use crate::ring::{Freedom, Ring, Track};
-use crate::rounding;
+use crate::profile::{MemberId, Plan, Stage};
+use crate::search::{self, Ring};
+use crate::track::Track;
+use crate::walk::Itinerary;
 
-/// Peers up to which every subset in every order is tried.
-const EXACT_PEERS: usize = 6;
-/// Stages looked at per executor of the host: a third of a second on a laptop's core, and the same work on every machine.
-const EFFORT: u64 = 4_000_000;
+/// Additions of one walk up to which every subset of peers in every order is searched: seven peers and a few thousand units, or ten and 128.
+const EXACT_WALK: u64 = 6_000_000;
+/// Peers whose subsets are listed at all.
+const EXACT_PEERS: usize = 10;
+/// Additions for one executor of the host: tens of ms, and the same work on every machine.
+const EFFORT: u64 = 24_000_000;
 
-/// The plan with the least expected request time. Up to six peers the search is exhaustive unless it exceeds its effort (62 units take a
-/// tenth of it at most, 162 units may exceed it); beyond, or then, it is the best found by moving phones from the linear programme's order.
-/// A phone that makes a request slower is left out unless its memory is needed.
+/// The plan with the least objective: the expected request time and what the room wishes. A phone that makes things worse is left out, and a
+/// phone low on battery too, unless their memory is needed. Rooms of up to eight phones are searched exhaustively, larger ones from the
+/// linear programme's solution by moving one phone at a time; [`Plan::gap`] says how much a better plan could save at most.
 pub fn solve(problem: &Problem, epoch: u32) -> Result<Plan, PlanError> {
     let ground = Ground::new(problem)?;
-    let stages = cheapest_stages(&ground)?;
-    let ms_per_token = cost::of_stages(&ground, &stages)?.ms_per_token;
+    let best = best_stages(&ground)?;
+    let cost = cost::of_stages(&ground, &best.stages)?;
+    let relaxed_ms = bound::objective_ms(&ground, &cost)?;
     Ok(Plan {
         epoch,
-        predicted_ms_per_token: ms_per_token,
-        lower_bound_ms_per_token: bound::relax(&ground, bound::Measure::token(), ms_per_token)?
-            .bound_ms,
-        stages,
+        held: overlap::held(&ground, &best.stages)?,
         class: problem.class,
+        predicted_ms_per_token: cost.ms_per_token,
+        lower_bound_ms_per_token: bound::token_ms(&ground, &cost)?,
+        predicted_request_ms: cost.request_ms,
+        objective_ms: cost.objective_ms,
+        lower_bound_objective_ms: relaxed_ms.max(best.bound_ms).min(cost.objective_ms),
+        bytes_per_token: cost.bytes_per_token,
+        stages: best.stages,
     })
 }
 
-pub(crate) fn cheapest_stages(ground: &Ground) -> Result<Vec<Stage>, PlanError> {
-    let capacity = capacity::of_ground(ground)?;
-    if capacity.short_bytes > 0 {
-        return Err(PlanError::Capacity {
-            short_bytes: capacity.short_bytes,
-            needed_bytes: capacity.needed_bytes,
-            offered_bytes: capacity.offered_bytes,
-        });
-    }
-    let mut best = Best::default();
-    for host in &ground.host.speeds {
-        if let Some(stages) = host_alone(ground, host) {
-            best.offer(Some(priced(ground, stages)?));
-        }
-    }
-    for host in &ground.host.speeds {
-        let mut track = Track::new(ground, host, EFFORT)?;
-        if let Some(stages) = rounding::longest_runs(&track) {
-            best.offer(Some(priced(ground, stages)?));
-        }
-        best.offer(rounding::start(&mut track, best.below_ms())?);
-        if ground.peers.len() <= EXACT_PEERS {
-            best.offer(track.cheapest(Freedom::AnyOrder, best.below_ms(), EFFORT)?);
-        } else if let Some(known) = &best.ring {
-            let better = rounding::improve(&mut track, known)?;
-            best.offer(better);
-        }
-    }
-    best.ring
-        .map(|ring| ring.stages)
-        .ok_or_else(|| PlanError::Invalid {
-            detail: "the phones suffice and no ring was found".to_owned(),
-        })
+/// The best stages known, and what no plan is below as far as the search proved, ms.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct BestStages {
+    pub stages: Vec<Stage>,
+    pub objective_ms: f64,
+    pub bound_ms: f64,
 }
 
-/// The cheapest so far.
+pub(crate) fn best_stages(ground: &Ground) -> Result<BestStages, PlanError> {
+    let spared = spared(ground)?;
+    best_through(&ground.without(&spared), None)
+}
+
+/// The best stages that include a peer; `None`: any.
+pub(crate) fn best_through(
+    ground: &Ground,
+    must: Option<MemberId>,
+) -> Result<BestStages, PlanError> {
+    let must = must
+        .map(|member| {
+            let at = ground.peers.iter().position(|peer| peer.member == member);
+            at.ok_or(PlanError::NoHop { member })
+        })
+        .transpose()?;
+    let mut best = Best::default();
+    if must.is_none() {
+        for host in &ground.host.speeds {
+            if let Some(stages) = host_alone(ground, host) {
+                let objective_ms = cost::of_stages(ground, &stages)?.objective_ms;
+                best.offer(Some(Ring {
+                    objective_ms,
+                    stages,
+                }));
+            }
+        }
+    }
+    let peers = ground.peers.len();
+    let exact = (peers <= EXACT_PEERS).then(|| Itinerary::any_order(peers, must));
+    let exact =
+        exact.filter(|itinerary| itinerary.effort(ground.end as usize) <= EXACT_WALK);
+    let mut bound_ms = f64::INFINITY;
+    for host in ground.host.choices() {
+        let track = Track::new(ground, host)?;
+        match &exact {
+            Some(itinerary) => {
+                let searched = search::search(&track, itinerary, best.below_ms(), EFFORT)?;
+                bound_ms = bound_ms.min(searched.bound_ms);
+                best.offer(searched.ring);
+            }
+            None => {
+                bound_ms = 0.0;
+                best.offer(neighbourhood::ring(&track, must, best.below_ms(), EFFORT)?);
+            }
+        }
+    }
+    match best.ring {
+        Some(ring) => Ok(BestStages {
+            bound_ms: bound_ms.min(ring.objective_ms),
+            objective_ms: ring.objective_ms,
+            stages: ring.stages,
+        }),
+        None => Err(PlanError::Invalid {
+            detail: "the phones suffice and no ring was found".to_owned(),
+        }),
+    }
+}
+
+/// Phones that get nothing: those low on battery, as long as the others suffice; the fullest is needed first.
+fn spared(ground: &Ground) -> Result<Vec<MemberId>, PlanError> {
+    let all = capacity::of_ground(ground)?;
+    if all.short_bytes > 0 {
+        return Err(PlanError::Capacity {
+            short_bytes: all.short_bytes,
+            needed_bytes: all.needed_bytes,
+            offered_bytes: all.offered_bytes,
+        });
+    }
+    let low = ground.peers.iter().filter(|peer| peer.power.is_low());
+    let mut low: Vec<_> = low.map(|peer| (peer.power.share(), peer.member)).collect();
+    low.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    let mut spared: Vec<_> = low.into_iter().map(|(_, member)| member).collect();
+    while !spared.is_empty() && capacity::of_ground(&ground.without(&spared))?.short_bytes > 0 {
+        spared.pop();
+    }
+    Ok(spared)
+}
+
+/// The best so far.
 #[derive(Default)]
 struct Best {
     ring: Option<Ring>,
 }
 
 impl Best {
-    /// What a ring must cost less than to be better.
+    /// What a ring must be below to be better.
     fn below_ms(&self) -> f64 {
         self.ring
             .as_ref()
-            .map_or(f64::INFINITY, |ring| ring.request_ms)
+            .map_or(f64::INFINITY, |ring| ring.objective_ms)
     }
 
     fn offer(&mut self, ring: Option<Ring>) {
         self.ring = ring
-            .filter(|ring| ring.request_ms < self.below_ms())
+            .filter(|ring| ring.objective_ms < self.below_ms())
             .or(self.ring.take());
     }
-}
-
-fn priced(ground: &Ground, stages: Vec<Stage>) -> Result<Ring, PlanError> {
-    let request_ms = cost::of_stages(ground, &stages)?.request_ms;
-    Ok(Ring { request_ms, stages })
 }
 
 fn host_alone(ground: &Ground, host: &Speed) -> Option<Vec<Stage>> {

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use model::{EngineKind, UnitKind, UnitRange};
 use plan::{
-    MemberId, PhoneProfile, PlanError, Problem, Stage, capacity, check, cost, lower_bound, solve,
+    MemberId, PlanError, Problem, Stage, capacity, check, cost, lower_bound, solve,
 };
 use proptest::prelude::*;
 use rooms::{MIB, Room, engine};
@@ -145,11 +145,9 @@ fn problem(draw: &Draw) -> Problem {
     for (member, &(budget_mib, attention_ms, mlp_ms, gpu)) in (0..).zip(&draw.phones) {
         let mut engines = vec![engine(EngineKind::Cpu, attention_ms, mlp_ms)];
         engines.extend(gpu.map(|(a, m)| engine(EngineKind::Gpu, attention_ms * a, mlp_ms * m)));
-        problem.phones.push(PhoneProfile {
-            member: MemberId(member),
-            budget_bytes: budget_mib * MIB,
-            engines,
-        });
+        problem
+            .phones
+            .push(rooms::profile(member, budget_mib * MIB, engines));
     }
     let mut hops = draw.hops.iter().cycle();
     for a in 0..draw.phones.len() as u32 {
@@ -168,11 +166,11 @@ fn problem(draw: &Draw) -> Problem {
 fn with_helper(problem: &Problem, usable_bytes: u64) -> Problem {
     let mut helped = problem.clone();
     let member = MemberId(99);
-    helped.phones.push(PhoneProfile {
-        member,
-        budget_bytes: usable_bytes + problem.scratch_bytes,
-        engines: vec![engine(EngineKind::Cpu, 1.0, 1.0)],
-    });
+    let engines = vec![engine(EngineKind::Cpu, 1.0, 1.0)];
+    let budget_bytes = usable_bytes + problem.scratch_bytes;
+    helped
+        .phones
+        .push(rooms::profile(member.0, budget_bytes, engines));
     helped.hops.set(MemberId::HOST, member, 1.0);
     helped
 }
@@ -191,7 +189,7 @@ proptest! {
                 let found_ms = cost(&problem, &plan.stages).unwrap().request_ms;
                 prop_assert!((found_ms - request_ms).abs() <= 1e-9 * request_ms, "{found_ms} {request_ms} {plan:?}");
                 let bound = lower_bound(&problem).unwrap();
-                prop_assert!(bound.request_ms <= request_ms && bound.ms_per_token <= ms_per_token, "{bound:?} {best:?}");
+                prop_assert!(bound.objective_ms <= request_ms && bound.ms_per_token <= ms_per_token, "{bound:?} {best:?}");
                 prop_assert_eq!(plan.lower_bound_ms_per_token, bound.ms_per_token);
                 prop_assert_eq!(capacity(&problem).unwrap().short_bytes, 0);
                 prop_assert_eq!(solve(&problem, 3).unwrap(), plan);

@@ -9,7 +9,7 @@
 mod rooms;
 
 use model::{EngineKind, UnitKind};
-use plan::{EngineProfile, MemberId, PhoneProfile, check, solve};
+use plan::{EngineProfile, Lap, MemberId, PhoneProfile, Power, check, solve};
 use proptest::prelude::*;
 use rooms::Room;
 #[cfg(target_arch = "wasm32")]
@@ -36,7 +36,7 @@ fn bytes() -> impl Strategy<Value = u64> {
 }
 
 fn profile(engine: EngineKind) -> impl Strategy<Value = EngineProfile> {
-    (prop::collection::vec(ms(), 8), ms()).prop_map(move |(ms, ms_per_call)| {
+    (prop::collection::vec(ms(), 13), ms()).prop_map(move |(ms, ms_per_call)| {
         let kinds = [
             UnitKind::Embedding,
             UnitKind::Attention,
@@ -47,7 +47,9 @@ fn profile(engine: EngineKind) -> impl Strategy<Value = EngineProfile> {
             engine,
             variant: String::new(),
             decode_ms_per_unit: kinds.into_iter().zip(ms[..4].iter().copied()).collect(),
-            chunk_ms_per_unit: kinds.into_iter().zip(ms[4..].iter().copied()).collect(),
+            chunk_ms_per_unit: kinds.into_iter().zip(ms[4..8].iter().copied()).collect(),
+            verify_ms_per_unit: kinds.into_iter().zip(ms[8..12].iter().copied()).collect(),
+            attention_ms_per_cached_column: ms[12],
             ms_per_call,
         }
     })
@@ -59,10 +61,14 @@ fn phone() -> impl Strategy<Value = PhoneProfile> {
         profile(EngineKind::Cpu),
         prop::option::of(profile(EngineKind::Gpu)),
     );
-    (bytes(), engines).prop_map(|(budget_bytes, (cpu, gpu))| PhoneProfile {
-        member: MemberId::HOST,
-        budget_bytes,
-        engines: core::iter::once(cpu).chain(gpu).collect(),
+    let power = prop_oneof![
+        Just(Power::Unknown),
+        Just(Power::Charging),
+        (0.0..=1.0).prop_map(|share| Power::Battery { share }),
+    ];
+    (bytes(), engines, power).prop_map(|(budget_bytes, (cpu, gpu), power)| PhoneProfile {
+        power,
+        ..rooms::profile(0, budget_bytes, core::iter::once(cpu).chain(gpu).collect())
     })
 }
 
@@ -77,6 +83,7 @@ proptest! {
         units in prop::collection::vec((bytes(), bytes()), 11),
         scratch_bytes in bytes(),
         (prompt_tokens, output_tokens) in (any::<u32>(), 1..u32::MAX),
+        (requests_in_flight, lap_columns, energy_weight) in (1..1025_u32, 1..9_u32, prop_oneof![Just(0.0), Just(1e6), 0.0..10.0_f64]),
     ) {
         let mut problem = Room::of_blocks(blocks).build();
         problem.phones = phones;
@@ -93,10 +100,14 @@ proptest! {
         problem.scratch_bytes = scratch_bytes;
         problem.workload.prompt_tokens = prompt_tokens;
         problem.workload.output_tokens = output_tokens;
+        problem.workload.requests_in_flight = requests_in_flight;
+        problem.workload.lap = Lap { columns: lap_columns, tokens: f64::from(lap_columns) };
+        problem.wishes.energy_weight = energy_weight;
         match solve(&problem, 1) {
             Ok(plan) => {
                 check(&problem, &plan).unwrap();
                 prop_assert!(plan.lower_bound_ms_per_token <= plan.predicted_ms_per_token, "{plan:?}");
+                prop_assert!((0.0..=1.0).contains(&plan.gap()), "{plan:?}");
             }
             Err(error) => prop_assert_eq!(error.code(), "capacity", "{}", error),
         }

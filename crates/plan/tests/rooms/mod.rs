@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use model::{EngineKind, NumericClass, UnitKind, WireDtype};
-use plan::{EngineProfile, HopMatrix, MemberId, PhoneProfile, Problem, UnitNeed, Workload};
+use plan::{
+    EngineProfile, HopMatrix, MemberId, PhoneProfile, Power, Problem, UnitNeed, Wishes, Workload,
+};
 
 pub const MIB: u64 = 1 << 20;
 /// ms per block of [`Room::gpu`] in most tests.
@@ -37,6 +39,7 @@ impl Room {
                 units,
                 phones: Vec::new(),
                 hops: HopMatrix::default(),
+                column_bytes: 2048,
                 scratch_bytes: 2 * MIB,
                 class: NumericClass {
                     wire: WireDtype::F32,
@@ -44,6 +47,7 @@ impl Room {
                     context_columns: 512,
                 },
                 workload: Workload::default(),
+                wishes: Wishes::default(),
                 forced_engines: BTreeMap::new(),
             },
         }
@@ -74,11 +78,18 @@ impl Room {
 
     /// A phone that needs `block_ms` for a column of a block.
     pub fn phone(mut self, member: u32, budget_bytes: u64, block_ms: f64) -> Self {
-        self.problem.phones.push(PhoneProfile {
-            member: MemberId(member),
-            budget_bytes,
-            engines: vec![engine(EngineKind::Cpu, block_ms, block_ms)],
-        });
+        let engines = vec![engine(EngineKind::Cpu, block_ms, block_ms)];
+        self.problem
+            .phones
+            .push(profile(member, budget_bytes, engines));
+        self
+    }
+
+    /// What a phone's battery does.
+    pub fn power(mut self, member: u32, power: Power) -> Self {
+        let mut phones = self.problem.phones.iter_mut();
+        let phone = phones.find(|phone| phone.member == MemberId(member));
+        phone.unwrap().power = power;
         self
     }
 
@@ -117,6 +128,17 @@ impl Room {
     }
 }
 
+/// A phone on the mains.
+pub fn profile(member: u32, budget_bytes: u64, engines: Vec<EngineProfile>) -> PhoneProfile {
+    PhoneProfile {
+        member: MemberId(member),
+        budget_bytes,
+        engines,
+        power: Power::Charging,
+        download_bytes_per_ms: None,
+    }
+}
+
 /// Calls take 0.5 ms, the embedding 0.1, the head 1, a chunk four times a column.
 pub fn engine(engine: EngineKind, attention_ms: f64, mlp_ms: f64) -> EngineProfile {
     let decode_ms_per_unit = BTreeMap::from([
@@ -133,6 +155,8 @@ pub fn engine(engine: EngineKind, attention_ms: f64, mlp_ms: f64) -> EngineProfi
             .map(|(&kind, &ms)| (kind, 4.0 * ms))
             .collect(),
         decode_ms_per_unit,
+        verify_ms_per_unit: BTreeMap::new(),
+        attention_ms_per_cached_column: 0.0,
         ms_per_call: 0.5,
     }
 }

@@ -1,0 +1,355 @@
+//! What runs of units and hops add to the objective, as differences of sums, for one executor of the host.
+
+use model::{EngineKind, UnitKind, UnitRange};
+
+use crate::cost;
+use crate::error::PlanError;
+use crate::ground::{Ground, PerKind, Phone, Speed};
+use crate::profile::Stage;
+
+/// What a ring may not exceed anywhere.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Limits {
+    /// Slowest stage or transfer of a prefill chunk, ms.
+    pub chunk_ms: f64,
+    /// Busiest phone, ms per request.
+    pub busy_ms: f64,
+}
+
+impl Limits {
+    pub const NONE: Self = Self {
+        chunk_ms: f64::INFINITY,
+        busy_ms: f64::INFINITY,
+    };
+}
+
+/// A quantity that grows with every unit of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Grown {
+    once: f64,
+    /// Entry i: units before unit i.
+    before: Vec<f64>,
+}
+
+impl Grown {
+    fn new(ground: &Ground, once: f64, per_unit: PerKind) -> Self {
+        let mut sum = 0.0;
+        let mut before = vec![sum];
+        for unit in &ground.problem.units {
+            sum += per_unit.of(unit.kind);
+            before.push(sum);
+        }
+        Self { once, before }
+    }
+
+    fn at(&self, unit: usize) -> f64 {
+        self.before.get(unit).copied().unwrap_or(f64::INFINITY)
+    }
+
+    fn of(&self, start: usize, end: usize) -> f64 {
+        self.once + self.at(end) - self.at(start)
+    }
+}
+
+/// One executor of one phone.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Runs {
+    engine: EngineKind,
+    /// Added to the objective, besides being perhaps the slowest or the busiest.
+    spent: Grown,
+    chunk: Grown,
+    busy: Grown,
+}
+
+impl Runs {
+    fn new(ground: &Ground, phone: &Phone, speed: &Speed) -> Self {
+        let workload = &ground.problem.workload;
+        let share = 1.0 / f64::from(workload.requests_in_flight);
+        let energy = match phone.power.drains() {
+            true => ground.problem.wishes.energy_weight,
+            false => 0.0,
+        };
+        let (laps, chunks) = (ground.laps(), f64::from(ground.chunks()));
+        let weigh = |lap_ms: f64, chunk_ms: f64| {
+            share * (laps * lap_ms + chunk_ms) + energy * (laps * lap_ms + chunks * chunk_ms)
+        };
+        let busy = |lap_ms: f64, chunk_ms: f64| laps * lap_ms + chunks * chunk_ms;
+        let per_kind = |of: &dyn Fn(f64, f64) -> f64| {
+            let kind = |kind| of(speed.lap.of(kind), speed.chunk.of(kind));
+            PerKind {
+                embedding: kind(UnitKind::Embedding),
+                attention: kind(UnitKind::Attention),
+                mlp: kind(UnitKind::Mlp),
+                head: 0.0,
+            }
+        };
+        let call_ms = speed.ms_per_call;
+        Self {
+            engine: speed.engine,
+            spent: Grown::new(ground, weigh(call_ms, call_ms), per_kind(&weigh)),
+            chunk: Grown::new(ground, call_ms, per_kind(&|_, chunk_ms| chunk_ms)),
+            busy: Grown::new(ground, busy(call_ms, call_ms), per_kind(&busy)),
+        }
+    }
+
+    /// Whether a run stays within the limits.
+    fn keeps(&self, limits: Limits, start: usize, end: usize) -> bool {
+        self.chunk.of(start, end) <= limits.chunk_ms && self.busy.of(start, end) <= limits.busy_ms
+    }
+}
+
+/// A peer in the search.
+struct Helper<'a> {
+    phone: &'a Phone,
+    runs: Vec<Runs>,
+    /// Entry i: where the longest run before unit i that fits starts.
+    longest_before: Vec<u32>,
+}
+
+/// Objective and transfer ms of a hop.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Hop {
+    spent_ms: f64,
+    chunk_transfer_ms: f64,
+}
+
+impl Hop {
+    fn within(self, limits: Limits) -> f64 {
+        match self.chunk_transfer_ms <= limits.chunk_ms {
+            true => self.spent_ms,
+            false => f64::INFINITY,
+        }
+    }
+}
+
+/// Rings whose first and last stage run on one executor of the host.
+pub(crate) struct Track<'a> {
+    pub ground: &'a Ground<'a>,
+    host: Runs,
+    helpers: Vec<Helper<'a>>,
+    /// From host to each peer, from each peer to each, from each peer to the head.
+    hops_out: Vec<Hop>,
+    hops: Vec<Vec<Hop>>,
+    hops_home: Vec<Hop>,
+    /// Of the head's stage.
+    head_spent_ms: f64,
+    head_busy_ms: f64,
+}
+
+impl<'a> Track<'a> {
+    pub fn new(ground: &'a Ground<'a>, host: &Speed) -> Result<Self, PlanError> {
+        let workload = &ground.problem.workload;
+        let share = 1.0 / f64::from(workload.requests_in_flight);
+        let hop = |from: &Phone, to: &Phone, chunk_columns| {
+            let hop_ms = |columns| ground.hop_ms(from.member, to.member, columns);
+            Ok(Hop {
+                spent_ms: share
+                    * (ground.laps() * hop_ms(workload.lap.columns)? + hop_ms(chunk_columns)?),
+                chunk_transfer_ms: ground.transfer_ms(from.member, to.member, chunk_columns),
+            })
+        };
+        let columns = ground.problem.class.chunk_columns;
+        let peers = || ground.peers.iter();
+        let head = UnitRange {
+            start: ground.head(),
+            end: ground.end,
+        };
+        let (lap_ms, chunk_ms) = (
+            cost::lap_ms(ground, host, head),
+            cost::chunk_ms(ground, host, head),
+        );
+        let head_busy_ms = cost::busy_ms(ground, host, head);
+        let energy = match ground.host.power.drains() {
+            true => ground.problem.wishes.energy_weight,
+            false => 0.0,
+        };
+        Ok(Self {
+            ground,
+            host: Runs::new(ground, &ground.host, host),
+            helpers: peers().map(|peer| helper(ground, peer)).collect(),
+            hops_out: peers()
+                .map(|to| hop(&ground.host, to, columns))
+                .collect::<Result<_, PlanError>>()?,
+            hops: peers()
+                .map(|from| peers().map(|to| hop(from, to, columns)).collect())
+                .collect::<Result<_, PlanError>>()?,
+            hops_home: peers()
+                .map(|from| hop(from, &ground.host, 1))
+                .collect::<Result<_, PlanError>>()?,
+            head_spent_ms: share * (ground.laps() * lap_ms + chunk_ms) + energy * head_busy_ms,
+            head_busy_ms,
+        })
+    }
+
+    /// Entries of a row: units placed, 0 to all blocks.
+    pub fn width(&self) -> usize {
+        self.ground.head() as usize + 1
+    }
+
+    /// What the host's first stage spends, by where it ends; infinite where it may not end.
+    pub fn host_row(&self, limits: Limits, row: &mut [f64]) {
+        let limits = Limits {
+            busy_ms: limits.busy_ms - self.head_busy_ms,
+            ..limits
+        };
+        let least = self.ground.host_end_least() as usize;
+        let longest = self
+            .ground
+            .host_block_bytes()
+            .map_or(0, |bytes| self.ground.longest_from(1, bytes)) as usize;
+        for (end, spent) in row.iter_mut().enumerate() {
+            let may_end = (least..=longest).contains(&end) && self.host.keeps(limits, 0, end);
+            *spent = match may_end {
+                true => self.host.spent.of(0, end),
+                false => f64::INFINITY,
+            };
+        }
+    }
+
+    /// `entered[i]`: cheapest way to a peer's door with i units placed. Lowers `left[i]` to the cheapest way out of it with i placed.
+    pub fn run_row(
+        &self,
+        peer: usize,
+        limits: Limits,
+        entered: &[f64],
+        left: &mut [f64],
+        window: &mut Window,
+    ) {
+        let Some(helper) = self.helpers.get(peer) else {
+            return;
+        };
+        for runs in &helper.runs {
+            window.clear();
+            let mut shortest = 1;
+            let ends = left.iter_mut().zip(&helper.longest_before).enumerate();
+            for (end, (left, &longest)) in ends.skip(2) {
+                let start = end - 1;
+                let entered = entered.get(start).copied().unwrap_or(f64::INFINITY);
+                window.push(start, entered - runs.spent.at(start));
+                shortest = (longest as usize).max(shortest);
+                while shortest < end && !runs.keeps(limits, shortest, end) {
+                    shortest += 1;
+                }
+                if let Some(least) = window.least_from(shortest) {
+                    *left = left.min(runs.spent.once + runs.spent.at(end) + least);
+                }
+            }
+        }
+    }
+
+    /// The run behind `left[end]`: where it starts, and with which executor.
+    pub fn run_behind(
+        &self,
+        peer: usize,
+        limits: Limits,
+        entered: &[f64],
+        end: usize,
+    ) -> Option<Stage> {
+        let helper = self.helpers.get(peer)?;
+        let longest = helper.longest_before.get(end).copied()? as usize;
+        let mut best: Option<(f64, usize, EngineKind)> = None;
+        for runs in &helper.runs {
+            for (start, entered) in entered.iter().enumerate().take(end).skip(longest.max(1)) {
+                let spent = entered - runs.spent.at(start) + runs.spent.once + runs.spent.at(end);
+                let better = best.is_none_or(|(least, ..)| spent < least);
+                if better && spent.is_finite() && runs.keeps(limits, start, end) {
+                    best = Some((spent, start, runs.engine));
+                }
+            }
+        }
+        let (_, start, engine) = best?;
+        Some(Stage {
+            member: helper.phone.member,
+            units: UnitRange {
+                start: u32::try_from(start).ok()?,
+                end: u32::try_from(end).ok()?,
+            },
+            engine,
+        })
+    }
+
+    /// Spent on the way from the host (`None`) or a peer to a peer.
+    pub fn hop_ms(&self, from: Option<usize>, to: usize, limits: Limits) -> f64 {
+        let hops = match from {
+            None => Some(&self.hops_out),
+            Some(from) => self.hops.get(from),
+        };
+        let hop = hops.and_then(|hops| hops.get(to));
+        hop.map_or(f64::INFINITY, |hop| hop.within(limits))
+    }
+
+    /// Spent from a peer's door to the end of the lap.
+    pub fn home_ms(&self, from: usize, limits: Limits) -> f64 {
+        let hop = self.hops_home.get(from);
+        hop.map_or(f64::INFINITY, |hop| hop.within(limits)) + self.head_spent_ms
+    }
+
+    /// The host's stages around a ring whose first run ends at `end`.
+    pub fn close(&self, end: u32, runs: impl IntoIterator<Item = Stage>) -> Vec<Stage> {
+        let stage = |start, end| Stage {
+            member: self.ground.host.member,
+            units: UnitRange { start, end },
+            engine: self.host.engine,
+        };
+        let mut stages = vec![stage(0, end)];
+        stages.extend(runs);
+        stages.push(stage(self.ground.head(), self.ground.end));
+        stages
+    }
+
+    /// What sums of this size may lose to rounding, ms.
+    pub fn rounding_ms(&self) -> f64 {
+        let all = self.helpers.iter().flat_map(|helper| &helper.runs);
+        let largest = all
+            .chain([&self.host])
+            .map(|runs| runs.spent.at(self.ground.head() as usize))
+            .fold(self.head_spent_ms, f64::max);
+        largest * f64::EPSILON * 8.0 * (self.helpers.len() as f64 + 2.0)
+    }
+}
+
+fn helper<'a>(ground: &Ground, phone: &'a Phone) -> Helper<'a> {
+    Helper {
+        phone,
+        runs: phone
+            .choices()
+            .map(|speed| Runs::new(ground, phone, speed))
+            .collect(),
+        longest_before: (0..=ground.head())
+            .map(|end| ground.longest_before(end, phone.usable_bytes))
+            .collect(),
+    }
+}
+
+/// The least of a window that only moves forward: starts whose value a later one does not undercut.
+#[derive(Debug, Default)]
+pub(crate) struct Window {
+    starts: std::collections::VecDeque<(usize, f64)>,
+}
+
+impl Window {
+    fn clear(&mut self) {
+        self.starts.clear();
+    }
+
+    fn push(&mut self, start: usize, value: f64) {
+        if value == f64::INFINITY {
+            return;
+        }
+        while self.starts.back().is_some_and(|&(_, last)| last >= value) {
+            self.starts.pop_back();
+        }
+        self.starts.push_back((start, value));
+    }
+
+    fn least_from(&mut self, shortest: usize) -> Option<f64> {
+        while self
+            .starts
+            .front()
+            .is_some_and(|&(start, _)| start < shortest)
+        {
+            self.starts.pop_front();
+        }
+        self.starts.front().map(|&(_, value)| value)
+    }
+}
