@@ -248,7 +248,9 @@ fn simulated_profile() -> EngineProfile {
         engine: EngineKind::Cpu,
         variant: "simulated".to_owned(),
         decode_ms_per_unit: per_unit.clone(),
+        verify_ms_per_unit: BTreeMap::new(),
         chunk_ms_per_unit: per_unit,
+        attention_ms_per_cached_column: 0.0,
         ms_per_call: MS_PER_CALL,
     }
 }

@@ -266,7 +266,8 @@ impl<'a> Ground<'a> {
         self.bytes(UnitRange { start: 0, end }) + self.head_bytes()
     }
 
-    fn head_bytes(&self) -> u64 {
+    /// Weights and KV of the head.
+    pub fn head_bytes(&self) -> u64 {
         self.bytes(UnitRange {
             start: self.head(),
             end: self.end,
@@ -355,6 +356,21 @@ impl<'a> Ground<'a> {
     pub fn host_end_least(&self) -> u32 {
         let wished = self.problem.wishes.first_blocks_on_host;
         wished.saturating_add(1).clamp(1, self.head())
+    }
+
+    /// The same room with one phone so many times slower.
+    pub fn slowed(&self, member: MemberId, factor: f64) -> Self {
+        let mut slowed = self.clone();
+        let phones = core::iter::once(&mut slowed.host).chain(&mut slowed.peers);
+        for phone in phones.filter(|phone| phone.member == member) {
+            for speed in &mut phone.speeds {
+                speed.lap = speed.lap.scaled(factor);
+                speed.chunk = speed.chunk.scaled(factor);
+                speed.head_column_ms *= factor;
+                speed.ms_per_call *= factor;
+            }
+        }
+        slowed
     }
 
     /// The same room without some of its peers.

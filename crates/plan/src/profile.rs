@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::{EngineKind, NumericClass, UnitKind, UnitRange};
+use crate::cost::Cost;
 use serde::{Deserialize, Serialize};
 
 /// A member of a room. The host is always 0; numbers are never reused within a room.
@@ -27,7 +28,7 @@ pub struct EngineProfile {
     pub verify_ms_per_unit: BTreeMap<UnitKind, f64>,
     /// ms for one full prefill chunk, by unit kind.
     pub chunk_ms_per_unit: BTreeMap<UnitKind, f64>,
-    /// What every column that is already cached adds to one column of an attention unit, ms; 0 if it was too little to measure.
+    /// What every column that is already cached adds to one column of an attention unit, ms; 0 if not measured.
     pub attention_ms_per_cached_column: f64,
     /// ms per forward call whatever its length: submit and readback.
     pub ms_per_call: f64,
@@ -108,6 +109,15 @@ pub struct Stage {
     pub engine: EngineKind,
 }
 
+/// A member keeps weights and KV memory of a run of units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Who.
+    pub member: MemberId,
+    /// Which units.
+    pub units: UnitRange,
+}
+
 /// Which member runs which units, in ring order: the first stage holds the embedding, the last the head, both on the host.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
@@ -115,8 +125,9 @@ pub struct Plan {
     pub epoch: u32,
     /// Stages in unit order, covering every unit exactly once.
     pub stages: Vec<Stage>,
-    /// What the member of each stage keeps loaded: the stage's units, and neighbouring ones that it may get without a download.
-    pub held: Vec<UnitRange>,
+    /// What members keep loaded, at most one run each: it covers a member's stage (the head besides), and a phone that waits may have one
+    /// too. Whatever moves within it needs no download.
+    pub held: Vec<Held>,
     /// The room's numeric class.
     pub class: NumericClass,
     /// Predicted ms per generated token, from the cost model.
@@ -134,6 +145,44 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Takes over what the cost model says.
+    pub(crate) fn predict(&mut self, cost: &Cost) {
+        self.predicted_ms_per_token = cost.ms_per_token;
+        self.predicted_request_ms = cost.request_ms;
+        self.objective_ms = cost.objective_ms;
+        self.bytes_per_token = cost.bytes_per_token;
+    }
+
+    /// Gives up what is not needed now.
+    pub(crate) fn hold_only_stages(&mut self) {
+        let mut held: Vec<Held> = Vec::new();
+        for stage in &self.stages {
+            if held.iter().all(|held| held.member != stage.member) {
+                held.push(Held {
+                    member: stage.member,
+                    units: stage.units,
+                });
+            }
+        }
+        self.held = held;
+    }
+
+    /// Everything a member keeps loaded: its run, and the head on the host.
+    pub fn held_by(&self, member: MemberId) -> impl Iterator<Item = UnitRange> + '_ {
+        let held = self.held.iter().filter(move |held| held.member == member);
+        let stages = self.stages.iter();
+        let apart = stages.filter(move |stage| {
+            let within = |held: &Held| {
+                held.member == member
+                    && held.units.start <= stage.units.start
+                    && stage.units.end <= held.units.end
+            };
+            stage.member == member && !self.held.iter().any(within)
+        });
+        held.map(|held| held.units)
+            .chain(apart.map(|stage| stage.units))
+    }
+
     /// How much better another plan might be at most, as a share of this one's objective; 0: none is.
     pub fn gap(&self) -> f64 {
         if self.objective_ms > 0.0 {

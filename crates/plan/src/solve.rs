@@ -30,18 +30,20 @@ pub fn solve(problem: &Problem, epoch: u32) -> Result<Plan, PlanError> {
     let best = best_stages(&ground)?;
     let cost = cost::of_stages(&ground, &best.stages)?;
     let relaxed_ms = bound::objective_ms(&ground, &cost)?;
-    Ok(Plan {
+    let mut plan = Plan {
         epoch,
         held: overlap::held(&ground, &best.stages)?,
         class: problem.class,
-        predicted_ms_per_token: cost.ms_per_token,
+        predicted_ms_per_token: 0.0,
         lower_bound_ms_per_token: bound::token_ms(&ground, &cost)?,
-        predicted_request_ms: cost.request_ms,
-        objective_ms: cost.objective_ms,
+        predicted_request_ms: 0.0,
+        objective_ms: 0.0,
         lower_bound_objective_ms: relaxed_ms.max(best.bound_ms).min(cost.objective_ms),
-        bytes_per_token: cost.bytes_per_token,
+        bytes_per_token: 0,
         stages: best.stages,
-    })
+    };
+    plan.predict(&cost);
+    Ok(plan)
 }
 
 /// The best stages known, and what no plan is below as far as the search proved, ms.

@@ -1,5 +1,7 @@
 //! What runs of units and hops add to the objective, as differences of sums, for one executor of the host.
 
+use std::collections::VecDeque;
+
 use model::{EngineKind, UnitKind, UnitRange};
 
 use crate::cost;
@@ -106,6 +108,27 @@ struct Helper<'a> {
     longest_before: Vec<u32>,
 }
 
+/// By peer, executor and end: the earliest start of a run that fits and keeps the limits.
+pub(crate) struct Windows(Vec<Vec<Vec<usize>>>);
+
+impl Helper<'_> {
+    fn windows(&self, limits: Limits) -> Vec<Vec<usize>> {
+        let of = |runs: &Runs| {
+            let mut earliest = 1;
+            let ends = self.longest_before.iter().enumerate();
+            let earliest = ends.map(|(end, &longest)| {
+                earliest = earliest.max(longest as usize);
+                while earliest < end && !runs.keeps(limits, earliest, end) {
+                    earliest += 1;
+                }
+                earliest
+            });
+            earliest.collect()
+        };
+        self.runs.iter().map(of).collect()
+    }
+}
+
 /// Objective and transfer ms of a hop.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Hop {
@@ -206,32 +229,44 @@ impl<'a> Track<'a> {
         }
     }
 
+    /// What the limits leave of every peer's memory.
+    pub fn windows(&self, limits: Limits) -> Windows {
+        let helpers = self.helpers.iter();
+        Windows(helpers.map(|helper| helper.windows(limits)).collect())
+    }
+
+    /// Executors of a peer, each with its window.
+    fn runs_of<'s>(
+        &'s self,
+        peer: usize,
+        windows: &'s Windows,
+    ) -> impl Iterator<Item = (&'s Runs, &'s [usize])> + 's {
+        let runs = self.helpers.get(peer).map(|helper| &helper.runs);
+        let windows = windows.0.get(peer);
+        let both = runs.into_iter().flatten().zip(windows.into_iter().flatten());
+        both.map(|(runs, window)| (runs, window.as_slice()))
+    }
+
     /// `entered[i]`: cheapest way to a peer's door with i units placed. Lowers `left[i]` to the cheapest way out of it with i placed.
     pub fn run_row(
         &self,
         peer: usize,
-        limits: Limits,
+        windows: &Windows,
         entered: &[f64],
         left: &mut [f64],
-        window: &mut Window,
+        moving: &mut MovingLeast,
     ) {
-        let Some(helper) = self.helpers.get(peer) else {
-            return;
-        };
-        for runs in &helper.runs {
-            window.clear();
-            let mut shortest = 1;
-            let ends = left.iter_mut().zip(&helper.longest_before).enumerate();
-            for (end, (left, &longest)) in ends.skip(2) {
-                let start = end - 1;
-                let entered = entered.get(start).copied().unwrap_or(f64::INFINITY);
-                window.push(start, entered - runs.spent.at(start));
-                shortest = (longest as usize).max(shortest);
-                while shortest < end && !runs.keeps(limits, shortest, end) {
-                    shortest += 1;
-                }
-                if let Some(least) = window.least_from(shortest) {
-                    *left = left.min(runs.spent.once + runs.spent.at(end) + least);
+        for (runs, window) in self.runs_of(peer, windows) {
+            moving.clear();
+            let spent_before = &runs.spent.before;
+            let starts = entered.iter().zip(spent_before).enumerate().skip(1);
+            let ends = left.iter_mut().zip(spent_before).zip(window).skip(2);
+            for ((start, (entered, start_spent)), ((left, end_spent), &earliest)) in
+                starts.zip(ends)
+            {
+                moving.push(start, entered - start_spent);
+                if let Some(least) = moving.least_from(earliest) {
+                    *left = left.min(runs.spent.once + end_spent + least);
                 }
             }
         }
@@ -241,25 +276,24 @@ impl<'a> Track<'a> {
     pub fn run_behind(
         &self,
         peer: usize,
-        limits: Limits,
+        windows: &Windows,
         entered: &[f64],
         end: usize,
     ) -> Option<Stage> {
-        let helper = self.helpers.get(peer)?;
-        let longest = helper.longest_before.get(end).copied()? as usize;
         let mut best: Option<(f64, usize, EngineKind)> = None;
-        for runs in &helper.runs {
-            for (start, entered) in entered.iter().enumerate().take(end).skip(longest.max(1)) {
-                let spent = entered - runs.spent.at(start) + runs.spent.once + runs.spent.at(end);
+        for (runs, window) in self.runs_of(peer, windows) {
+            let earliest = window.get(end).copied()?;
+            for (start, entered) in entered.iter().enumerate().take(end).skip(earliest) {
+                let spent = runs.spent.once + runs.spent.at(end) + (entered - runs.spent.at(start));
                 let better = best.is_none_or(|(least, ..)| spent < least);
-                if better && spent.is_finite() && runs.keeps(limits, start, end) {
+                if better && spent.is_finite() {
                     best = Some((spent, start, runs.engine));
                 }
             }
         }
         let (_, start, engine) = best?;
         Some(Stage {
-            member: helper.phone.member,
+            member: self.helpers.get(peer)?.phone.member,
             units: UnitRange {
                 start: u32::try_from(start).ok()?,
                 end: u32::try_from(end).ok()?,
@@ -321,13 +355,13 @@ fn helper<'a>(ground: &Ground, phone: &'a Phone) -> Helper<'a> {
     }
 }
 
-/// The least of a window that only moves forward: starts whose value a later one does not undercut.
+/// The least of a window that only moves forward: starts whose value no later one undercuts.
 #[derive(Debug, Default)]
-pub(crate) struct Window {
-    starts: std::collections::VecDeque<(usize, f64)>,
+pub(crate) struct MovingLeast {
+    starts: VecDeque<(usize, f64)>,
 }
 
-impl Window {
+impl MovingLeast {
     fn clear(&mut self) {
         self.starts.clear();
     }
@@ -342,14 +376,13 @@ impl Window {
         self.starts.push_back((start, value));
     }
 
-    fn least_from(&mut self, shortest: usize) -> Option<f64> {
-        while self
-            .starts
-            .front()
-            .is_some_and(|&(start, _)| start < shortest)
-        {
+    fn least_from(&mut self, earliest: usize) -> Option<f64> {
+        while let Some(&(start, value)) = self.starts.front() {
+            if start >= earliest {
+                return Some(value);
+            }
             self.starts.pop_front();
         }
-        self.starts.front().map(|&(_, value)| value)
+        None
     }
 }

@@ -4,7 +4,7 @@
 //! comes from one pass with a moving minimum. That makes every subset of seven peers in every order over 128 units about a million additions.
 
 use crate::profile::Stage;
-use crate::track::{Limits, Track, Window};
+use crate::track::{Limits, MovingLeast, Track, Windows};
 
 /// A stop of an itinerary.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub(crate) struct Walk<'t, 'a> {
     /// One row per stop: cheapest way out of it, by units placed.
     rows: Vec<f64>,
     entered: Vec<f64>,
-    window: Window,
+    moving: MovingLeast,
 }
 
 impl<'t, 'a> Walk<'t, 'a> {
@@ -104,22 +104,23 @@ impl<'t, 'a> Walk<'t, 'a> {
             host: vec![f64::INFINITY; width],
             rows: vec![f64::INFINITY; width * itinerary.stops.len()],
             entered: vec![f64::INFINITY; width],
-            window: Window::default(),
+            moving: MovingLeast::default(),
         }
     }
 
     /// The cheapest ring through at least one peer within the limits.
     pub fn cheapest(&mut self, limits: Limits) -> Option<Found> {
         self.track.host_row(limits, &mut self.host);
+        let windows = self.track.windows(limits);
         for (at, stop) in self.itinerary.stops.iter().enumerate() {
             self.enter(stop, limits);
             let row = self.rows.get_mut(at * self.width..(at + 1) * self.width)?;
             row.fill(f64::INFINITY);
             self.track
-                .run_row(stop.peer, limits, &self.entered, row, &mut self.window);
+                .run_row(stop.peer, &windows, &self.entered, row, &mut self.moving);
         }
         let (spent_ms, end) = self.cheapest_end(limits)?;
-        let stages = self.trace(end, limits)?;
+        let stages = self.trace(end, limits, &windows)?;
         Some(Found { spent_ms, stages })
     }
 
@@ -171,7 +172,7 @@ impl<'t, 'a> Walk<'t, 'a> {
     }
 
     /// The stages that lead to the end at a stop, found again backwards.
-    fn trace(&mut self, end: usize, limits: Limits) -> Option<Vec<Stage>> {
+    fn trace(&mut self, end: usize, limits: Limits, windows: &Windows) -> Option<Vec<Stage>> {
         let mut placed = self.width - 1;
         let mut at = Some(end);
         let mut runs = Vec::new();
@@ -179,7 +180,7 @@ impl<'t, 'a> Walk<'t, 'a> {
             self.enter(stop, limits);
             let run = self
                 .track
-                .run_behind(stop.peer, limits, &self.entered, placed)?;
+                .run_behind(stop.peer, windows, &self.entered, placed)?;
             placed = run.units.start as usize;
             runs.push(run);
             let ways = self.ways_to(stop, limits);

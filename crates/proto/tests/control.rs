@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use model::{EngineKind, NumericClass, UnitKind, UnitRange, WireDtype};
-use plan::{EngineProfile, MemberId, Plan, Stage};
+use plan::{EngineProfile, Held, MemberId, Plan, Stage};
 use proptest::prelude::*;
 use proto::control::MAX_CONTROL_BYTES;
 use proto::{Control, Fault, MemberView, ModelReference, PROTOCOL, ProtoError};
@@ -21,7 +21,9 @@ fn profile() -> EngineProfile {
         engine: EngineKind::Gpu,
         variant: "adapter".to_owned(),
         decode_ms_per_unit: BTreeMap::from([(UnitKind::Mlp, 0.25)]),
+        verify_ms_per_unit: BTreeMap::from([(UnitKind::Mlp, 0.5)]),
         chunk_ms_per_unit: BTreeMap::from([(UnitKind::Attention, 3.5)]),
+        attention_ms_per_cached_column: 0.001,
         ms_per_call: 0.5,
     }
 }
@@ -51,8 +53,16 @@ fn plan() -> Plan {
             engine: EngineKind::Cpu,
         }],
         class: class(),
+        held: vec![Held {
+            member: MemberId::HOST,
+            units: UnitRange { start: 0, end: 9 },
+        }],
         predicted_ms_per_token: 12.5,
         lower_bound_ms_per_token: 11.0,
+        predicted_request_ms: 1250.0,
+        objective_ms: 1250.0,
+        lower_bound_objective_ms: 1100.0,
+        bytes_per_token: 0,
     }
 }
 

@@ -44,8 +44,13 @@ fn plan(epoch: u32) -> Plan {
             stage(HOST, 6, 7),
         ],
         class: CLASS,
+        held: Vec::new(),
         predicted_ms_per_token: 1.0,
         lower_bound_ms_per_token: 1.0,
+        predicted_request_ms: 1.0,
+        objective_ms: 1.0,
+        lower_bound_objective_ms: 1.0,
+        bytes_per_token: 1,
     }
 }
 

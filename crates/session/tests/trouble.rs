@@ -294,7 +294,9 @@ fn impossible_measurements_leave_a_phone_out() {
         engine: EngineKind::Cpu,
         variant: "x".repeat(5_000),
         decode_ms_per_unit: [(model::UnitKind::Mlp, f64::NAN)].into(),
+        verify_ms_per_unit: [].into(),
         chunk_ms_per_unit: [].into(),
+        attention_ms_per_cached_column: 0.0,
         ms_per_call: -1.0,
     }];
     let lie = Control::Measured { engines }.encode().unwrap();

@@ -1,5 +1,7 @@
 //! Profiles of this phone's executors; the GPU proves itself against the CPU first.
 
+use std::collections::BTreeMap;
+
 use engine::{
     CpuExecutor,
     gpu::{GpuDevice, GpuExecutor},
@@ -54,7 +56,9 @@ fn named(
         engine,
         variant,
         decode_ms_per_unit: numbers.decode_ms_per_unit,
+        verify_ms_per_unit: BTreeMap::new(),
         chunk_ms_per_unit: numbers.chunk_ms_per_unit,
+        attention_ms_per_cached_column: 0.0,
         ms_per_call: numbers.ms_per_call,
     }
 }

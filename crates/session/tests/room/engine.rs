@@ -153,7 +153,9 @@ impl Engine {
             engine,
             variant: "sum".to_owned(),
             decode_ms_per_unit: ms(),
+            verify_ms_per_unit: BTreeMap::new(),
             chunk_ms_per_unit: ms(),
+            attention_ms_per_cached_column: 0.0,
             ms_per_call: 0.5,
         }
     }
