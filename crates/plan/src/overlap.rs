@@ -9,13 +9,16 @@ use model::UnitRange;
 use crate::error::PlanError;
 use crate::ground::{Ground, Phone};
 use crate::profile::{Held, MemberId, Stage};
-use crate::track::{Limits, Track};
-use crate::walk::{Itinerary, Walk};
+use crate::search;
+use crate::track::Track;
+use crate::walk::Itinerary;
 
 /// How much slower a phone may become: warm, or hot and busy with something else.
 const SLOW_DOWNS: [f64; 2] = [1.5, 4.0];
 /// Peers up to which a case may put them into any order.
 const ANY_ORDER_PEERS: usize = 5;
+/// Additions for one case: it need not be exact.
+const CASE_EFFORT: u64 = 150_000;
 
 /// What every phone should keep loaded besides the head; phones that should keep nothing are not listed.
 pub(crate) fn held(ground: &Ground, stages: &[Stage]) -> Result<Vec<Held>, PlanError> {
@@ -47,8 +50,8 @@ fn likely_stages(ground: &Ground, stages: &[Stage]) -> Result<Vec<Vec<Stage>>, P
         };
         let itinerary = itinerary(&case, stages);
         let track = Track::new(&case, host)?;
-        let found = Walk::new(&track, &itinerary).cheapest(Limits::NONE);
-        likely.extend(found.map(|found| found.stages));
+        let searched = search::search(&track, &itinerary, f64::INFINITY, CASE_EFFORT)?;
+        likely.extend(searched.ring.map(|ring| ring.stages));
     }
     Ok(likely)
 }

@@ -268,17 +268,35 @@ fn likely_moves_need_no_download() {
         stages.all(|stage| (stage.member, stage.units) != (held.member, held.units))
     };
     assert!(plan.held.iter().any(extra), "{plan:?}");
-    for stage in &plan.stages[..plan.stages.len() - 1] {
-        let to = solve(&slowed(&problem, stage.member, 4.0), 2).unwrap();
-        let step = migration(&problem, &plan, &to, 100).unwrap();
-        assert_eq!(step.load_ms, 0.0, "{:?} {step:?}", plan.held);
-    }
+    // The host and the phone of the ring are full; the third phone waits with what the ring's would lose.
+    let to = solve(&slowed(&problem, plan.stages[1].member, 4.0), 2).unwrap();
+    let step = migration(&problem, &plan, &to, 100).unwrap();
+    assert!(!step.moves.is_empty());
+    assert_eq!(step.load_ms, 0.0, "{:?} {step:?}", plan.held);
     let mut tight = problem.clone();
     for phone in &mut tight.phones {
-        phone.budget_bytes = phone.budget_bytes * 6 / 10;
+        phone.budget_bytes = phone.budget_bytes * 7 / 10;
     }
     let plan = solve(&tight, 1).unwrap();
     check(&tight, &plan).unwrap();
+}
+
+#[test]
+fn boundaries_between_phones_with_spare_memory_move_without_a_download() {
+    let mut problem = room();
+    problem.workload.requests_in_flight = 3;
+    for phone in &mut problem.phones {
+        phone.budget_bytes = 400 * MIB;
+    }
+    let plan = solve(&problem, 1).unwrap();
+    check(&problem, &plan).unwrap();
+    assert_eq!(plan.stages.len(), 4);
+    for stage in &plan.stages[..3] {
+        let to = solve(&slowed(&problem, stage.member, 1.5), 2).unwrap();
+        let step = migration(&problem, &plan, &to, 100).unwrap();
+        assert!(!step.moves.is_empty());
+        assert_eq!(step.load_ms, 0.0, "{:?} {step:?}", plan.held);
+    }
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{UnitRange, segment};
+use model::{UnitRange, segment, wire};
 use plan::{
-    EngineProfile, HopMatrix, MemberId, PhoneProfile, PlanError, Problem, UnitNeed, Workload,
+    EngineProfile, HopMatrix, MemberId, PhoneProfile, PlanError, Power, Problem, UnitNeed, Wishes,
+    Workload,
 };
 use proto::{Control, Fault};
 
@@ -191,6 +192,8 @@ impl Host {
                 .get(&from)
                 .map_or(0, |member| member.budget_bytes),
             engines: engines.to_vec(),
+            power: Power::Unknown,
+            download_bytes_per_ms: None,
         };
         let mut problem = self.problem();
         problem.phones = match host {
@@ -199,6 +202,8 @@ impl Host {
                     member: MemberId::HOST,
                     budget_bytes: self.config.budget_bytes,
                     engines,
+                    power: Power::Unknown,
+                    download_bytes_per_ms: None,
                 };
                 vec![host, alone(from)]
             }
@@ -215,14 +220,19 @@ impl Host {
             member: *id,
             budget_bytes: member.budget_bytes,
             engines: member.engines.clone().unwrap_or_default(),
+            power: Power::Unknown,
+            download_bytes_per_ms: None,
         });
+        let graph = &self.config.graph;
         Problem {
             units: self.units(),
             phones: phones.collect(),
             hops: self.hops(),
+            column_bytes: wire::bytes_per_column(self.config.class.wire, graph.hidden_width),
             scratch_bytes: self.scratch_bytes(),
             class: self.config.class,
             workload: Workload::default(),
+            wishes: Wishes::default(),
             forced_engines: BTreeMap::new(),
         }
     }
