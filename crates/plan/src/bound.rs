@@ -146,11 +146,7 @@ const GRID: f64 = 4096.0;
 const SLACK: f64 = 1e-6;
 
 /// `known_ms`: what some plan costs in this measure.
-fn relax(
-    ground: &Ground,
-    measure: Measure,
-    known_ms: f64,
-) -> Result<Relaxed, PlanError> {
+fn relax(ground: &Ground, measure: Measure, known_ms: f64) -> Result<Relaxed, PlanError> {
     if known_ms <= 0.0 {
         return Ok(Relaxed {
             bound_ms: 0.0,
@@ -227,8 +223,7 @@ impl Programme<'_> {
             used_ms += measure.chunks * speed.head_column_ms;
         }
         let stage_ms = |kind: &Blocks| {
-            kind.count
-                * measure.stage(phone, speed.lap.of(kind.kind), speed.chunk.of(kind.kind))
+            kind.count * measure.stage(phone, speed.lap.of(kind.kind), speed.chunk.of(kind.kind))
         };
         let used_cost = self.cost(used_ms);
         let share_costs: Vec<f64> = self
@@ -330,8 +325,7 @@ impl Programme<'_> {
         for other in core::iter::once(&ground.host).chain(&ground.peers) {
             if other.member != phone.member {
                 let hop = |columns| ground.hop_ms(other.member, phone.member, columns);
-                let paid =
-                    measure.laps * hop(lap_columns)? + measure.chunks * hop(chunk_columns)?;
+                let paid = measure.laps * hop(lap_columns)? + measure.chunks * hop(chunk_columns)?;
                 nearest = nearest.min(paid);
             }
         }

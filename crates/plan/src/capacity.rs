@@ -95,7 +95,8 @@ pub(crate) fn feasible_order(ground: &Ground) -> Vec<usize> {
     while set != 0 {
         let last = ground.peers.iter().enumerate().find(|&(bit, peer)| {
             let others = set & !(1 << bit);
-            others != set && ground.longest_from(reach_of(others), peer.usable_bytes) == reach_of(set)
+            others != set
+                && ground.longest_from(reach_of(others), peer.usable_bytes) == reach_of(set)
         });
         let Some((peer, _)) = last else { break };
         order.push(peer);

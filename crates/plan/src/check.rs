@@ -27,7 +27,10 @@ pub fn check(problem: &Problem, plan: &Plan) -> Result<(), PlanError> {
         (plan.predicted_request_ms, cost.request_ms),
         (plan.objective_ms, cost.objective_ms),
     ];
-    if predictions.iter().any(|(predicted, costs)| predicted != costs) {
+    if predictions
+        .iter()
+        .any(|(predicted, costs)| predicted != costs)
+    {
         return invalid("its predicted time is not what it costs".to_owned());
     }
     if plan.bytes_per_token != cost.bytes_per_token {

@@ -117,7 +117,9 @@ pub(crate) fn of_stages(ground: &Ground, stages: &[Stage]) -> Result<Cost, PlanE
         1 => latency_ms,
         several => (latency_ms / f64::from(several)).max(busiest_ms),
     };
-    let on_battery = members.values().filter(|member| drains(ground, member.member));
+    let on_battery = members
+        .values()
+        .filter(|member| drains(ground, member.member));
     let battery_ms = on_battery.map(|member| member.busy_ms).sum::<f64>();
     Ok(Cost {
         ms_per_token,

@@ -86,8 +86,7 @@ impl Drift {
         }
         for (member, (took_ms, predicted_ms)) in by_member {
             if predicted_ms > 0.0 {
-                let factor =
-                    (took_ms / predicted_ms).clamp(1.0 / LARGEST_FACTOR, LARGEST_FACTOR);
+                let factor = (took_ms / predicted_ms).clamp(1.0 / LARGEST_FACTOR, LARGEST_FACTOR);
                 let mean = self.factors.entry(member);
                 mean.or_insert(Ewma::new(now_ms, 1.0))
                     .observe(now_ms, factor);

@@ -322,10 +322,7 @@ impl<'a> Ground<'a> {
 
     /// ms for which some columns occupy the way from one phone of the room to another.
     pub fn transfer_ms(&self, from: MemberId, to: MemberId, columns: u32) -> f64 {
-        let bytes = self
-            .problem
-            .column_bytes
-            .saturating_mul(u64::from(columns));
+        let bytes = self.problem.column_bytes.saturating_mul(u64::from(columns));
         let hops = &self.problem.hops;
         hops.transfer_ms(from, to, bytes).unwrap_or(0.0)
     }

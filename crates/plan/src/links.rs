@@ -38,11 +38,7 @@ impl HopMatrix {
 
     /// Whether the throughput of every link from `a` to `b` was measured.
     pub fn has_rate(&self, a: MemberId, b: MemberId) -> bool {
-        let measured = |a, b| {
-            self.bytes_per_ms
-                .contains_key(&pair(a, b))
-                .then_some(1.0)
-        };
+        let measured = |a, b| self.bytes_per_ms.contains_key(&pair(a, b)).then_some(1.0);
         self.along(a, b, |a, b| {
             self.direct_ms(a, b)?;
             Some(measured(a, b).unwrap_or(f64::NAN))

@@ -102,7 +102,8 @@ fn moves(ground: &Ground, from: &Plan, to: &Plan) -> Vec<UnitMove> {
         let held = holds(to, unit);
         match moves.last_mut() {
             Some(last)
-                if last.units.end == unit && (last.from, last.to, last.held) == (from, to, held) =>
+                if last.units.end == unit
+                    && (last.from, last.to, last.held) == (from, to, held) =>
             {
                 last.units.end += 1;
             }

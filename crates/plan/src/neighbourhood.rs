@@ -101,11 +101,10 @@ impl Climb<'_, '_> {
             .is_none_or(|(known_ms, _)| found.spent_ms < *known_ms);
         if better {
             let peers = &self.track.ground.peers;
-            let used = found.stages.iter().filter_map(|stage| {
-                peers
-                    .iter()
-                    .position(|peer| peer.member == stage.member)
-            });
+            let used = found
+                .stages
+                .iter()
+                .filter_map(|stage| peers.iter().position(|peer| peer.member == stage.member));
             self.best = Some((found.spent_ms, used.collect()));
         }
         better

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use model::{EngineKind, NumericClass, UnitKind, UnitRange};
 use crate::cost::Cost;
+use model::{EngineKind, NumericClass, UnitKind, UnitRange};
 use serde::{Deserialize, Serialize};
 
 /// A member of a room. The host is always 0; numbers are never reused within a room.

@@ -84,8 +84,7 @@ pub(crate) fn best_through(
     }
     let peers = ground.peers.len();
     let exact = (peers <= EXACT_PEERS).then(|| Itinerary::any_order(peers, must));
-    let exact =
-        exact.filter(|itinerary| itinerary.effort(ground.end as usize) <= EXACT_WALK);
+    let exact = exact.filter(|itinerary| itinerary.effort(ground.end as usize) <= EXACT_WALK);
     let mut bound_ms = f64::INFINITY;
     for host in ground.host.choices() {
         let track = Track::new(ground, host)?;

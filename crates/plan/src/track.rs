@@ -243,7 +243,10 @@ impl<'a> Track<'a> {
     ) -> impl Iterator<Item = (&'s Runs, &'s [usize])> + 's {
         let runs = self.helpers.get(peer).map(|helper| &helper.runs);
         let windows = windows.0.get(peer);
-        let both = runs.into_iter().flatten().zip(windows.into_iter().flatten());
+        let both = runs
+            .into_iter()
+            .flatten()
+            .zip(windows.into_iter().flatten());
         both.map(|(runs, window)| (runs, window.as_slice()))
     }
 

@@ -143,9 +143,7 @@ impl<'t, 'a> Walk<'t, 'a> {
         limits: Limits,
     ) -> impl Iterator<Item = (Option<usize>, f64, &'s [f64])> + 's {
         let host_ms = self.track.hop_ms(None, stop.peer, limits);
-        let host = stop
-            .first
-            .then_some((None, host_ms, self.host.as_slice()));
+        let host = stop.first.then_some((None, host_ms, self.host.as_slice()));
         let stops = stop.before.iter().map(move |&before| {
             let peer = self.itinerary.stops.get(before).map(|stop| stop.peer);
             let hop_ms = self.track.hop_ms(peer, stop.peer, limits);

@@ -11,9 +11,7 @@ mod rooms;
 use std::collections::BTreeMap;
 
 use model::{EngineKind, UnitKind, UnitRange};
-use plan::{
-    MemberId, PlanError, Problem, Stage, capacity, check, cost, lower_bound, solve,
-};
+use plan::{MemberId, PlanError, Problem, Stage, capacity, check, cost, lower_bound, solve};
 use proptest::prelude::*;
 use rooms::{MIB, Room, engine};
 #[cfg(target_arch = "wasm32")]

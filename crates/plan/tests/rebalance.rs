@@ -35,7 +35,10 @@ fn room() -> Problem {
 /// The room with one phone `factor` times slower than it says.
 fn slowed(problem: &Problem, member: MemberId, factor: f64) -> Problem {
     let mut slowed = problem.clone();
-    let phone = slowed.phones.iter_mut().find(|phone| phone.member == member);
+    let phone = slowed
+        .phones
+        .iter_mut()
+        .find(|phone| phone.member == member);
     for engine in &mut phone.unwrap().engines {
         engine.ms_per_call *= factor;
         for ms in engine.decode_ms_per_unit.values_mut() {
@@ -219,7 +222,12 @@ fn a_phone_that_can_not_go_on_is_left_at_once() {
         panic!("it stayed");
     };
     assert!(step.plan.stages.iter().all(|stage| stage.member != peer));
-    assert!(step.migration.moves.iter().all(|step| step.from == peer || step.to != peer));
+    assert!(
+        step.migration
+            .moves
+            .iter()
+            .all(|step| step.from == peer || step.to != peer)
+    );
 }
 
 #[test]
@@ -230,7 +238,9 @@ fn a_nearly_finished_answer_is_left_alone() {
     let decide = |tokens_left| {
         let mut balancer = Balancer::default();
         balancer.decide(0, &slow, &plan, 400, tokens_left).unwrap();
-        balancer.decide(5000, &slow, &plan, 400, tokens_left).unwrap()
+        balancer
+            .decide(5000, &slow, &plan, 400, tokens_left)
+            .unwrap()
     };
     assert_eq!(decide(1), Decision::Keep(Reason::TooDear));
     assert!(matches!(decide(1000), Decision::Move(_)));

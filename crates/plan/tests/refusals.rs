@@ -9,7 +9,7 @@
 mod rooms;
 
 use model::{EngineKind, UnitKind, UnitRange};
-use plan::{MemberId, Plan, PlanError, Problem, capacity, check, cost, lower_bound, solve};
+use plan::{Held, MemberId, Plan, PlanError, Problem, capacity, check, cost, lower_bound, solve};
 use rooms::{MIB, Room};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -26,6 +26,18 @@ fn ring_of_three() -> (Problem, Plan) {
     (problem, plan)
 }
 
+/// Every member but its stage.
+fn held_by_stages(plan: &Plan) -> Vec<Held> {
+    let mut held: Vec<Held> = Vec::new();
+    for stage in &plan.stages {
+        if held.iter().all(|held| held.member != stage.member) {
+            let (member, units) = (stage.member, stage.units);
+            held.push(Held { member, units });
+        }
+    }
+    held
+}
+
 #[test]
 fn a_plan_that_breaks_a_rule_is_refused() {
     let (problem, good) = ring_of_three();
@@ -33,8 +45,13 @@ fn a_plan_that_breaks_a_rule_is_refused() {
     let refuse = |rule: &str, change: &dyn Fn(&mut Plan)| {
         let mut plan = good.clone();
         change(&mut plan);
+        if plan.held == good.held {
+            plan.held = held_by_stages(&plan);
+        }
         if let Ok(cost) = cost(&problem, &plan.stages) {
             plan.predicted_ms_per_token = cost.ms_per_token;
+            plan.predicted_request_ms = cost.request_ms;
+            plan.objective_ms = cost.objective_ms;
         }
         let error = check(&problem, &plan).unwrap_err();
         assert!(
@@ -66,6 +83,24 @@ fn a_plan_that_breaks_a_rule_is_refused() {
         plan.stages[0].units.end = 3;
         plan.stages[1].units.start = 3;
     });
+    refuse("does not hold", &|plan| {
+        plan.held.remove(1);
+    });
+    refuse("does not hold", &|plan| plan.held[1].units.start += 1);
+    refuse("holds two runs", &|plan| plan.held.push(plan.held[1]));
+    refuse("run of blocks", &|plan| plan.held[1].units.start = 0);
+    refuse("run of blocks", &|plan| plan.held[2].units.end = 8);
+    refuse("run of blocks", &|plan| plan.held[2].units.end = 4000);
+    refuse("offers", &|plan| {
+        plan.held[1].units = UnitRange { start: 1, end: 7 };
+    });
+    refuse("offers", &|plan| {
+        plan.held.push(Held {
+            member: MemberId(9),
+            units: UnitRange { start: 1, end: 2 },
+        });
+    });
+    refuse("bytes are not", &|plan| plan.bytes_per_token += 1);
     refuse("numeric class", &|plan| plan.class.context_columns += 1);
 }
 
