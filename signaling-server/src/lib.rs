@@ -4,14 +4,22 @@
 
 pub mod api;
 pub mod clock;
+pub mod counts;
 pub mod error;
+pub mod gate;
+mod held;
+mod limits;
+pub mod log;
 pub mod machine;
 pub mod models;
+mod rate;
 pub mod refusal;
 pub mod rooms;
 pub mod serve;
 pub mod tls;
+pub mod visitors;
 pub mod web;
 
 pub use error::StartError;
+pub use limits::Limits;
 pub use refusal::Refusal;

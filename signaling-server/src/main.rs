@@ -10,11 +10,14 @@ use signaling_server::{
     StartError,
     api::App,
     clock::SystemClock,
+    gate::Gate,
+    log,
     machine::Machine,
     models::{Shelf, Traffic},
     rooms::Rooms,
     serve::{self, Entrance},
     tls,
+    visitors::Visitors,
 };
 
 #[tokio::main]
@@ -29,22 +32,37 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: Options) -> Result<(), StartError> {
+    log::start(options.log, options.log_format);
+    let limits = options.limits();
     let machine = Machine::look();
     let entrances = entrances(&options, &machine).await?;
     let stop = told_to_stop()?;
     options.notice_missing_page();
     let files = options.model.clone();
     let shelf =
-        tokio::task::spawn_blocking(move || Shelf::read(&files, |line| eprintln!("{line}")));
+        tokio::task::spawn_blocking(move || Shelf::read(&files, |line| tracing::info!("{line}")));
     let shelf = shelf.await.map_err(|error| system(&error))??;
-    let rooms = Arc::new(Rooms::new(options.limits(), Arc::new(SystemClock::start())));
+    let clock = Arc::new(SystemClock::start());
     let app = App {
-        rooms: Arc::clone(&rooms),
+        rooms: Arc::new(Rooms::new(limits.clone(), clock.clone())),
+        visitors: Arc::new(Visitors::new(limits.clone(), clock)),
         shelf: Arc::new(shelf),
         traffic: Arc::new(Traffic::default()),
     };
+    let gate = Gate {
+        limits: limits.clone(),
+        behind_proxy: options.behind_proxy,
+    };
+    let counts = Arc::default();
+    let router = serve::router(
+        app.clone(),
+        gate,
+        Arc::clone(&counts),
+        &options.web,
+        &options.model_origin,
+    );
     announce(&entrances, &machine)?;
-    serve::serve(entrances, serve::router(app, &options.web), rooms, stop).await;
+    serve::serve(entrances, router, app, counts, &limits, stop).await;
     Ok(())
 }
 

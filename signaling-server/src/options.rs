@@ -7,7 +7,8 @@ use std::{
 };
 
 use clap::Parser;
-use signaling_server::{rooms::Limits, tls::Certificate};
+use signaling_server::{Limits, log, tls::Certificate, web::ModelOrigin};
+use tracing::Level;
 
 /// Serves the page, model files, and first contact between phones.
 #[derive(Parser)]
@@ -40,8 +41,35 @@ pub struct Options {
     /// Folder in which the made certificate is kept
     #[arg(long, value_name = "DIR", default_value = "certificates")]
     certificates: PathBuf,
+    /// Believe X-Forwarded-For and X-Forwarded-Proto where they come from this machine: a proxy asks for others
+    #[arg(long)]
+    pub behind_proxy: bool,
+    /// Another server from which pages may fetch models, e.g. https://models.example.org
+    #[arg(long, value_name = "ORIGIN", num_args = 1..)]
+    pub model_origin: Vec<ModelOrigin>,
+    /// What the log tells: error, warn, info or debug
+    #[arg(long, value_name = "LEVEL", default_value_t = Level::INFO)]
+    pub log: Level,
+    /// How the log looks
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub log_format: log::Format,
+    /// Connections at a time
+    #[arg(long, value_name = "N", default_value_t = Limits::default().connections)]
+    connections: usize,
+    /// Connections of one address
+    #[arg(long, value_name = "N", default_value_t = Limits::default().connections_per_address)]
+    connections_per_address: usize,
+    /// Rooms at a time
+    #[arg(long, value_name = "N", default_value_t = Limits::default().rooms)]
+    rooms: usize,
+    /// Phones of one address that may wait for messages
+    #[arg(long, value_name = "N", default_value_t = Limits::default().streams_per_address)]
+    streams_per_address: usize,
+    /// Seconds after which a room expires whatever happens in it; its host opens it again
+    #[arg(long, value_name = "N", default_value_t = Limits::default().lifetime.as_secs())]
+    room_lifetime_s: u64,
     /// Seconds after which a room that nobody uses expires
-    #[arg(long, value_name = "N", default_value_t = 3600)]
+    #[arg(long, value_name = "N", default_value_t = Limits::default().idle.as_secs())]
     room_idle_s: u64,
 }
 
@@ -68,10 +96,19 @@ impl Options {
         }
     }
 
-    /// What rooms may cost.
+    /// What the server gives away at most. A proxy's connections are for many others.
     pub fn limits(&self) -> Limits {
         Limits {
+            rooms: self.rooms,
+            streams_per_address: self.streams_per_address,
             idle: Duration::from_secs(self.room_idle_s),
+            lifetime: Duration::from_secs(self.room_lifetime_s),
+            connections: self.connections,
+            connections_per_address: if self.behind_proxy {
+                self.connections
+            } else {
+                self.connections_per_address
+            },
             ..Limits::default()
         }
     }
@@ -80,7 +117,7 @@ impl Options {
     pub fn notice_missing_page(&self) {
         let index = self.web.join("index.html");
         if !index.is_file() {
-            eprintln!("notice: there is no page at {}", index.display());
+            tracing::warn!(file = %index.display(), "there is no page");
         }
     }
 }

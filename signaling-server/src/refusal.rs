@@ -1,7 +1,7 @@
 //! Why a request is refused.
 
 use axum::{
-    Json,
+    Extension, Json,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -13,8 +13,8 @@ pub enum Refusal {
     /// No such room, now or lately.
     #[error("there is no such room")]
     RoomUnknown,
-    /// Nobody used the room for too long.
-    #[error("this room has expired: nobody was in it for too long")]
+    /// Nobody used the room for too long, or it is too old.
+    #[error("this room has expired: nobody was in it for too long, or it was too old")]
     RoomExpired,
     /// All seats are taken.
     #[error("this room is full: it has {seats} seats")]
@@ -40,6 +40,30 @@ pub enum Refusal {
     /// All rooms are in use.
     #[error("this server has no free room")]
     ServerFull,
+    /// More requests than people and their phones make.
+    #[error("too many requests: {per_s} a second at most")]
+    TooOften {
+        /// Limit.
+        per_s: u32,
+    },
+    /// More streams than phones in one place.
+    #[error("too many phones of this address wait for messages: {most} at most")]
+    TooManyStreams {
+        /// Limit.
+        most: usize,
+    },
+    /// More addresses than the server remembers.
+    #[error("too many others ask this server at the moment")]
+    Busy,
+    /// A page of another server asks.
+    #[error("this request comes from a page of another server")]
+    ForeignOrigin,
+    /// A body that does not come to its end.
+    #[error("the request did not arrive within {most_s} s")]
+    Slow {
+        /// Limit.
+        most_s: u64,
+    },
     /// The system gives no random numbers.
     #[error("the server cannot make keys")]
     NoRandomness,
@@ -81,6 +105,11 @@ impl Refusal {
             Self::InboxFull => "inbox.full",
             Self::MessageTooLarge { .. } => "message.too_large",
             Self::ServerFull => "server.full",
+            Self::TooOften { .. } => "rate.exceeded",
+            Self::TooManyStreams { .. } => "stream.too_many",
+            Self::Busy => "server.busy",
+            Self::ForeignOrigin => "origin.foreign",
+            Self::Slow { .. } => "request.slow",
             Self::NoRandomness => "server.no_randomness",
             Self::ModelUnknown => "model.unknown",
             Self::ModelRange { .. } => "model.range",
@@ -95,7 +124,7 @@ impl Refusal {
     pub const fn remedy(&self) -> &'static str {
         match self {
             Self::RoomUnknown => {
-                "Check that the link is complete, or ask for a new one: rooms end when the server restarts."
+                "Check that the link is complete; if it is, the phone that started the room has left it: ask for a new link."
             }
             Self::RoomExpired => "Ask the phone that started the room to start a new one.",
             Self::RoomFull { .. } => "Start a second room for the other phones.",
@@ -103,6 +132,13 @@ impl Refusal {
             Self::SeatUnknown => "Let that phone open the link of the room again.",
             Self::InboxFull => "Wait a minute and open the link of the room again.",
             Self::ServerFull => "Try again later, or run a server of your own.",
+            Self::TooOften { .. } => "Wait a second and try again.",
+            Self::TooManyStreams { .. } => {
+                "Close other tabs with this page, or let some of the phones use another network."
+            }
+            Self::Busy => "Try again in a minute.",
+            Self::ForeignOrigin => "Open the page at the server's own address.",
+            Self::Slow { .. } => "Check the network and try again.",
             Self::ModelUnknown => "Reload the page: the server has other models now.",
             Self::ModelRange { .. } => "Reload the page.",
             Self::NoRandomness | Self::ModelGone => {
@@ -123,10 +159,13 @@ impl Refusal {
             }
             Self::RoomExpired => StatusCode::GONE,
             Self::RoomFull { .. } => StatusCode::CONFLICT,
-            Self::SeatDenied => StatusCode::FORBIDDEN,
-            Self::InboxFull => StatusCode::TOO_MANY_REQUESTS,
+            Self::SeatDenied | Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::InboxFull | Self::TooOften { .. } | Self::TooManyStreams { .. } => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
+            Self::Slow { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::MessageTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::ServerFull => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ServerFull | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::ModelRange { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::NoRandomness | Self::ModelGone => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Malformed { .. } => StatusCode::BAD_REQUEST,
@@ -134,6 +173,10 @@ impl Refusal {
         }
     }
 }
+
+/// Goes with the answer, for the count of refusals.
+#[derive(Debug, Clone, Copy)]
+pub struct Code(pub &'static str);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
@@ -148,6 +191,7 @@ impl IntoResponse for Refusal {
             message: self.to_string(),
             remedy: self.remedy(),
         };
-        (self.status(), Json(answer)).into_response()
+        let code = Code(answer.code);
+        (self.status(), Extension(code), Json(answer)).into_response()
     }
 }

@@ -1,14 +1,15 @@
 //! The page's files, and headers for everything.
 
-use std::path::Path;
+use std::{path::Path, str::FromStr, sync::Arc};
 
 use axum::{
     Router,
-    extract::Request,
+    extract::{Request, State},
     http::{
-        HeaderName, HeaderValue, Response, StatusCode,
+        HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
         header::{
-            CACHE_CONTROL, CONTENT_LENGTH, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
+            CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, ETAG, IF_MODIFIED_SINCE,
+            IF_NONE_MATCH, LAST_MODIFIED, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
         },
     },
     middleware::{self, Next},
@@ -18,31 +19,60 @@ use tower_http::{compression::CompressionLayer, services::ServeDir};
 
 use crate::refusal::Refusal;
 
-/// No script but the page's own, no frames, nothing from or to elsewhere.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; \
-     connect-src 'self'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; \
-     frame-ancestors 'none'";
-
-const HEADERS: [(HeaderName, &str); 6] = [
-    (
-        HeaderName::from_static("content-security-policy"),
-        CONTENT_SECURITY_POLICY,
-    ),
+const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (
         HeaderName::from_static("cross-origin-opener-policy"),
-        "same-origin",
+        HeaderValue::from_static("same-origin"),
     ),
     (
         HeaderName::from_static("cross-origin-embedder-policy"),
-        "require-corp",
+        HeaderValue::from_static("require-corp"),
     ),
     (
         HeaderName::from_static("cross-origin-resource-policy"),
-        "same-origin",
+        HeaderValue::from_static("same-origin"),
     ),
-    (HeaderName::from_static("referrer-policy"), "no-referrer"),
-    (HeaderName::from_static("x-content-type-options"), "nosniff"),
+    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
 ];
+
+/// Another server from which the page may fetch models, as `https://host` or `https://host:port`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelOrigin(String);
+
+impl FromStr for ModelOrigin {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let host = text.strip_prefix("https://").unwrap_or_default();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"*.-:".contains(&byte);
+        if !host.is_empty() && host.bytes().all(plain) {
+            Ok(Self(text.to_ascii_lowercase()))
+        } else {
+            Err("give an origin such as https://models.example.org")
+        }
+    }
+}
+
+/// No script but the page's own, no frames, nothing from or to elsewhere but models.
+fn content_security_policy(model_origins: &[ModelOrigin]) -> Option<HeaderValue> {
+    let origins: String = model_origins
+        .iter()
+        .map(|ModelOrigin(origin)| format!(" {origin}"))
+        .collect();
+    let policy = format!(
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'{origins}; \
+         style-src 'self'; img-src 'self' data:; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    );
+    HeaderValue::try_from(policy).ok()
+}
+
+/// Headers of every answer.
+pub fn headers(model_origins: &[ModelOrigin]) -> HeaderMap {
+    let policy =
+        content_security_policy(model_origins).map(|policy| (CONTENT_SECURITY_POLICY, policy));
+    HEADERS.into_iter().chain(policy).collect()
+}
 
 /// Files of `folder`, compressed where the browser takes it, and asked for anew at every visit.
 pub fn files(folder: &Path) -> Router {
@@ -83,12 +113,41 @@ async fn revalidated(mut request: Request, next: Next) -> Response<axum::body::B
 }
 
 /// Puts the security headers on every answer.
-pub async fn guarded(request: Request, next: Next) -> Response<axum::body::Body> {
+pub async fn guarded(
+    State(headers): State<Arc<HeaderMap>>,
+    request: Request,
+    next: Next,
+) -> Response<axum::body::Body> {
     let mut response = next.run(request).await;
-    for (name, value) in HEADERS {
-        response
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
-    }
+    let guards = headers
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone()));
+    response.headers_mut().extend(guards);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_come_from_named_origins_only() {
+        let origins: Vec<ModelOrigin> = ["https://huggingface.co", "https://*.hf.co:443"]
+            .map(|origin| origin.parse().unwrap())
+            .into();
+        let policy = content_security_policy(&origins).unwrap();
+        let policy = policy.to_str().unwrap();
+        assert!(policy.contains("connect-src 'self' https://huggingface.co https://*.hf.co:443; "));
+        for wrong in [
+            "",
+            "https://",
+            "http://a",
+            "https://a/b",
+            "https://a; script-src *",
+            "https://a b",
+            "'unsafe-inline'",
+        ] {
+            assert!(wrong.parse::<ModelOrigin>().is_err(), "{wrong}");
+        }
+    }
 }

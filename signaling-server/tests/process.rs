@@ -81,7 +81,7 @@ fn it_ends_in_good_order_while_a_page_listens() {
         serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
     let text = |name: &str| ticket[name].as_str().unwrap();
     let events = format!(
-        "GET /api/rooms/{}/events?seat=host&key={} HTTP/1.1\r\nhost: a\r\n\r\n",
+        "GET /api/rooms/{}/events HTTP/1.1\r\nhost: a\r\nauthorization: Bearer host.{}\r\n\r\n",
         text("room"),
         text("key")
     );

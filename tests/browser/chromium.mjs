@@ -66,14 +66,14 @@ export class EmulatedPhone {
   }
 
   /** Opens the page; again is a reload. */
-  async load(url) {
+  async load(url, fragment = "") {
     this.page = this.context.pages()[0] ?? (await this.context.newPage());
     const problem = (text) => this.tell({ type: "console", text });
     this.page.on("pageerror", (error) => problem(String(error)));
     this.page.on("console", (message) => message.type() === "error" && problem(message.text()));
     await this.page.exposeFunction("tell", (event) => this.tell(event)).catch(() => {});
-    await this.page.goto(`${url}/harness.html`);
-    await this.page.evaluate(() => window.lingualinked);
+    await this.page.goto(`${url}/harness.html${fragment}`);
+    await this.page.evaluate(async () => void (await window.lingualinked));
   }
 
   tell(event) {

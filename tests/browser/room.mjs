@@ -1,11 +1,11 @@
 // A room of emulated phones: one hosts, the others join by its link, and they answer.
 import { EmulatedPhone } from "./chromium.mjs";
 
-/** Opens `budgets.length` phones on the server at `url` and returns when all segments are loaded. */
-export async function openRoom({ url, budgets, engine = "auto", contextColumns, wire, tell = () => {} }) {
+/** Opens `budgets.length` phones on the server at `url` and returns when all segments are loaded; `open` may bring other phones. */
+export async function openRoom({ url, budgets, engine = "auto", contextColumns, wire, tell = () => {}, open = EmulatedPhone.open }) {
   const [model] = await (await fetch(`${url}/api/models`)).json();
   const names = budgets.map((_, index) => (index === 0 ? "host" : `phone ${index}`));
-  const phones = await Promise.all(names.map((name) => EmulatedPhone.open(url, name)));
+  const phones = await Promise.all(names.map((name) => open(url, name)));
   try {
     for (const [index, phone] of phones.entries()) {
       const options = { name: phone.name, client: phone.name, engine };

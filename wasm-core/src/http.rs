@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use session::Fault;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Headers, RequestInit, Response};
+use web_sys::{AbortController, Headers, ReadableStream, RequestCache, RequestInit, Response};
 
 use crate::error::BrowserError;
 
@@ -18,34 +18,50 @@ extern "C" {
     fn global_fetch(url: &str, init: &RequestInit) -> Promise;
 }
 
-/// What a request does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    /// Reads.
-    Get,
-    /// Changes something; the body is JSON.
-    Post,
+/// A GET; every status outside 200..300 is the server's fault, `{code, message, remedy}`.
+pub async fn get(url: &str) -> Result<Response, Fault> {
+    send(url, &RequestInit::new()).await
 }
 
-/// A request; every status outside 200..300 is the server's fault, `{code, message, remedy}`.
-pub async fn request(method: Method, url: &str, body: Option<&str>) -> Result<Response, Fault> {
+/// A POST of JSON, likewise.
+pub async fn post(url: &str, body: &str, with: &[(&str, String)]) -> Result<Response, Fault> {
     let init = RequestInit::new();
-    init.set_method(match method {
-        Method::Get => "GET",
-        Method::Post => "POST",
-    });
-    if let Some(body) = body {
-        init.set_body(&JsValue::from_str(body));
-        init.set_headers(&headers(&[("content-type", "application/json")])?.into());
-    }
+    init.set_method("POST");
+    init.set_body(&JsValue::from_str(body));
+    let headers = headers(with)?;
+    set(&headers, "content-type", "application/json")?;
+    init.set_headers(&headers.into());
     send(url, &init).await
+}
+
+/// Ends a request when it is dropped.
+pub struct Open(AbortController);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A GET whose body is read as it comes, until the second value is dropped.
+pub async fn open(url: &str, with: &[(&str, String)]) -> Result<(ReadableStream, Open), Fault> {
+    let open = Open(AbortController::new().map_err(|thrown| BrowserError::thrown(&thrown))?);
+    let init = RequestInit::new();
+    init.set_headers(&headers(with)?.into());
+    init.set_cache(RequestCache::NoStore);
+    init.set_signal(Some(&open.0.signal()));
+    let response = send(url, &init).await?;
+    let body = response
+        .body()
+        .ok_or_else(|| BrowserError::ServerUnreachable { url: path(url) })?;
+    Ok((body, open))
 }
 
 /// A GET of bytes `range` of a file.
 pub async fn get_range(url: &str, range: &Range<u64>) -> Result<Response, Fault> {
     let init = RequestInit::new();
     let value = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));
-    init.set_headers(&headers(&[("range", &value)])?.into());
+    init.set_headers(&headers(&[("range", value)])?.into());
     let response = send(url, &init).await?;
     // 200 would bring the whole file from its start.
     if response.status() != 206 {
@@ -97,15 +113,17 @@ fn path(url: &str) -> String {
     url.split('?').next().unwrap_or_default().to_owned()
 }
 
-fn headers(pairs: &[(&str, &str)]) -> Result<Headers, Fault> {
-    let build = || {
-        let headers = Headers::new()?;
-        for (name, value) in pairs {
-            headers.set(name, value)?;
-        }
-        Ok(headers)
-    };
-    build().map_err(|thrown: JsValue| BrowserError::thrown(&thrown).into())
+fn headers(pairs: &[(&str, String)]) -> Result<Headers, BrowserError> {
+    let headers = Headers::new().map_err(|thrown| BrowserError::thrown(&thrown))?;
+    for (name, value) in pairs {
+        set(&headers, name, value)?;
+    }
+    Ok(headers)
+}
+
+fn set(headers: &Headers, name: &str, value: &str) -> Result<(), BrowserError> {
+    let set = headers.set(name, value);
+    set.map_err(|thrown| BrowserError::thrown(&thrown))
 }
 
 /// Whether this thread has a function of that name (a constructor, `fetch`, ...).

@@ -3,11 +3,11 @@
 use clap::Args;
 
 use crate::{
-    build,
+    build::{self, WEB},
     command::{npm_install, program, root, succeed},
     error::Error,
     run::DEFAULT_MODEL,
-    server::{Ports, Server, trusting},
+    server::{Ports, SERVER, Server, trusting},
 };
 
 /// Random weights, four blocks.
@@ -16,11 +16,13 @@ pub const TINY_MODEL: &str = "tests/fixtures/tiny-llama/model-f32.gguf";
 const CHAT_MODEL: &str = "target/tiny-chat.gguf";
 
 /// Files in tests/browser with the model they need, and whether only `--full` runs them.
-const TESTS: [(&str, &str, bool); 5] = [
+const TESTS: [(&str, &str, bool); 7] = [
     ("page", CHAT_MODEL, false),
     ("views", CHAT_MODEL, false),
     ("tiny", TINY_MODEL, false),
     ("https", TINY_MODEL, false),
+    ("server", TINY_MODEL, false),
+    ("firefox", TINY_MODEL, true),
     ("full", DEFAULT_MODEL, true),
 ];
 
@@ -66,6 +68,10 @@ fn test(name: &str, model: &str, options: &Options) -> Result<(), Error> {
     let mut node = program("node");
     node.arg("--test")
         .arg(format!("tests/browser/{name}.test.mjs"))
+        // For tests that start a server of their own.
+        .env("LINGUALINKED_SERVER", SERVER)
+        .env("LINGUALINKED_MODEL", model)
+        .env("LINGUALINKED_WEB", WEB)
         .env("LINGUALINKED_URL", &server.url)
         .env(
             "LINGUALINKED_HTTPS_URL",

@@ -12,6 +12,8 @@ use crate::{
     error::Error,
 };
 
+/// The program.
+pub const SERVER: &str = "target/release/signaling-server";
 /// Where the made certificate is kept, from the root.
 const CERTIFICATES: &str = "certificates";
 
@@ -39,7 +41,7 @@ impl Server {
     /// # Errors
     /// It is not built, or it ended and said why.
     pub fn start(model: &Path, ports: Ports) -> Result<Self, Error> {
-        let mut command = program("target/release/signaling-server");
+        let mut command = program(SERVER);
         command.arg("--model").arg(model).args(["--web", WEB]);
         command.args(["--port", &ports.plain.to_string()]);
         if let Some(port) = ports.https {

@@ -16,6 +16,7 @@ use crate::{
     models::{Shelf, Traffic},
     refusal::Refusal,
     rooms::Rooms,
+    visitors::Visitors,
 };
 
 /// Everything requests share.
@@ -23,6 +24,8 @@ use crate::{
 pub struct App {
     /// Rooms.
     pub rooms: Arc<Rooms>,
+    /// What each address has.
+    pub visitors: Arc<Visitors>,
     /// Models.
     pub shelf: Arc<Shelf>,
     /// Bytes sent to clients that gave a name.
@@ -31,11 +34,9 @@ pub struct App {
 
 /// Rooms and models.
 pub fn router(app: App) -> Router {
-    // A JSON string is up to twice as long as a message of line ends and quotes.
-    let most_bytes = app.rooms.limits().message_bytes * 2 + 1024;
     Router::new()
         .route("/healthz", get(async || "ok\n"))
-        .route("/api/rooms", post(rooms::create))
+        .route("/api/rooms", post(rooms::open))
         .route("/api/rooms/{room}/seats", post(rooms::take_seat))
         .route("/api/rooms/{room}/messages", post(rooms::send))
         .route("/api/rooms/{room}/events", get(rooms::events))
@@ -44,6 +45,7 @@ pub fn router(app: App) -> Router {
         .route("/models/{id}/file", get(files::file))
         .route("/models/{id}/manifest", get(files::manifest))
         .method_not_allowed_fallback(async || Refusal::Method)
-        .layer(DefaultBodyLimit::max(most_bytes))
+        // Bodies have passed the gate, which bounds them.
+        .layer(DefaultBodyLimit::disable())
         .with_state(app)
 }

@@ -19,12 +19,18 @@ impl Inbox {
     /// The next message, as soon as there is one.
     pub async fn next(&mut self) -> Option<Letter> {
         loop {
-            if let Some(letter) = self.rooms.hand_out(&self.room, &self.seat, self.read) {
-                self.read = letter.number;
+            if let Some(letter) = self.waiting() {
                 return Some(letter);
             }
             self.bell.changed().await.ok()?;
         }
+    }
+
+    /// The next message, if it is there already.
+    pub fn waiting(&mut self) -> Option<Letter> {
+        let letter = self.rooms.hand_out(&self.room, &self.seat, self.read)?;
+        self.read = letter.number;
+        Some(letter)
     }
 }
 

@@ -7,53 +7,23 @@ mod secret;
 
 use std::{
     collections::{HashMap, VecDeque},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use serde::Serialize;
+use tokio::{sync::watch, time::timeout};
 
-use crate::{clock::Clock, refusal::Refusal};
+use crate::{clock::Clock, limits::Limits, refusal::Refusal};
 pub use inbox::Inbox;
 pub use queue::Letter;
 pub use room::HOST_SEAT;
 use room::Room;
+use secret::Key;
 
 /// Names of expired rooms that are remembered, so that an old link is answered truthfully.
 const REMEMBERED: usize = 1024;
-
-/// What the server gives away at most: rooms x bytes waiting in each bounds its memory.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// Rooms at a time.
-    pub rooms: usize,
-    /// Seats of a room, the host's included.
-    pub seats: usize,
-    /// Bytes of one message.
-    pub message_bytes: usize,
-    /// Messages that wait for one seat.
-    pub queued_messages: usize,
-    /// Bytes that wait in one room.
-    pub queued_bytes: usize,
-    /// A room in which nobody listens and nothing happens for so long expires.
-    pub idle: Duration,
-    /// A guest's seat that nobody uses for so long is given to another guest when the room is full.
-    pub seat_idle: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            rooms: 512,
-            seats: 32,
-            message_bytes: 64 << 10,
-            queued_messages: 64,
-            queued_bytes: 1 << 20,
-            idle: Duration::from_secs(3600),
-            seat_idle: Duration::from_secs(120),
-        }
-    }
-}
 
 /// A seat and the right to it. Has no `Debug`, so that the key cannot slip into a log.
 #[derive(Serialize)]
@@ -69,6 +39,9 @@ pub struct Ticket {
 /// All rooms.
 pub struct Rooms {
     state: Mutex<State>,
+    /// Rings for every room that is opened.
+    opened: watch::Sender<()>,
+    started: Duration,
     clock: Arc<dyn Clock>,
     limits: Limits,
 }
@@ -84,6 +57,8 @@ impl Rooms {
     pub fn new(limits: Limits, clock: Arc<dyn Clock>) -> Self {
         Self {
             state: Mutex::default(),
+            opened: watch::Sender::new(()),
+            started: clock.now(),
             clock,
             limits,
         }
@@ -94,23 +69,49 @@ impl Rooms {
         &self.limits
     }
 
-    /// A new room and its host's seat.
+    /// A room of `owner` and its host's seat: a new one, or the one that `key` belongs to. A name follows from its key, so the host
+    /// alone can open a room again that this server has forgotten, under the same link.
     ///
     /// # Errors
-    /// `server.full`, `server.no_randomness`.
-    pub fn create(&self) -> Result<Ticket, Refusal> {
+    /// `server.full`, `server.no_randomness`, `request.malformed`.
+    pub fn open(&self, owner: IpAddr, key: Option<&str>) -> Result<Ticket, Refusal> {
+        let key = key.map_or_else(Key::new, Key::of)?;
         let (mut state, now) = self.current();
-        if state.open.len() >= self.limits.rooms {
-            return Err(Refusal::ServerFull);
-        }
-        let name = secret::room_name()?;
-        let (room, key) = Room::new(now)?;
-        state.open.insert(name.clone(), room);
-        Ok(Ticket {
-            room: name,
+        let ticket = Ticket {
+            room: key.room_name(),
             seat: HOST_SEAT.to_owned(),
-            key,
-        })
+            key: key.reveal().to_owned(),
+        };
+        if !state.open.contains_key(&ticket.room) {
+            state.make_place(now, &self.limits, owner)?;
+            state.expired.retain(|name| *name != ticket.room);
+            let room = Room::new(now, &self.limits, owner, key);
+            state.open.insert(ticket.room.clone(), room);
+            self.opened.send_replace(());
+        }
+        Ok(ticket)
+    }
+
+    /// Rooms at this moment.
+    pub fn count(&self) -> usize {
+        self.lock().open.len()
+    }
+
+    /// A guest's seat, soon: after a restart the guest may come before the host has opened the room again.
+    ///
+    /// # Errors
+    /// As [`Self::take_seat`].
+    pub async fn seat_soon(&self, room: &str) -> Result<Ticket, Refusal> {
+        let mut opened = self.opened.subscribe();
+        loop {
+            let seat = self.take_seat(room);
+            let age = self.clock.now().saturating_sub(self.started);
+            let left = self.limits.homecoming.saturating_sub(age);
+            let hopeless = left.is_zero() || !matches!(seat, Err(Refusal::RoomUnknown));
+            if hopeless || timeout(left, opened.changed()).await.is_err() {
+                return seat;
+            }
+        }
     }
 
     /// A guest's seat.
@@ -207,10 +208,46 @@ impl State {
         self.open.get_mut(name).ok_or(otherwise)
     }
 
+    /// A full server, or an owner who has many rooms, gives up the room that was left longest ago.
+    fn make_place(&mut self, now: Duration, limits: &Limits, owner: IpAddr) -> Result<(), Refusal> {
+        let owned = self
+            .open
+            .values()
+            .filter(|room| room.owner == owner)
+            .count();
+        if owned >= limits.rooms_per_address {
+            self.give_up(|room| room.owner == owner)?;
+        }
+        if self.open.len() >= limits.rooms {
+            self.give_up(|room| room.is_left(now, limits))?;
+        }
+        Ok(())
+    }
+
+    fn give_up(&mut self, meant: impl Fn(&Room) -> bool) -> Result<(), Refusal> {
+        let rooms = self
+            .open
+            .iter()
+            .filter(|(_, room)| !room.is_listened_to() && meant(room));
+        let oldest = rooms.min_by_key(|(_, room)| room.used_at);
+        let name = oldest
+            .map(|(name, _)| name.clone())
+            .ok_or(Refusal::ServerFull)?;
+        self.open.remove(&name);
+        self.remember(name);
+        Ok(())
+    }
+
+    fn remember(&mut self, expired: String) {
+        if self.expired.len() >= REMEMBERED {
+            self.expired.pop_front();
+        }
+        self.expired.push_back(expired);
+    }
+
     fn expire(&mut self, now: Duration, limits: &Limits) {
         let expired = self.open.extract_if(|_, room| room.is_expired(now, limits));
-        self.expired.extend(expired.map(|(name, _)| name));
-        let surplus = self.expired.len().saturating_sub(REMEMBERED);
-        self.expired.drain(..surplus);
+        let expired: Vec<_> = expired.map(|(name, _)| name).collect();
+        expired.into_iter().for_each(|name| self.remember(name));
     }
 }

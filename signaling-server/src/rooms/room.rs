@@ -1,15 +1,14 @@
 //! One room: who sits where and what waits for them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use tokio::sync::watch;
 
 use super::{
-    Limits,
     queue::{Letter, Queue},
     secret::Key,
 };
-use crate::refusal::Refusal;
+use crate::{limits::Limits, rate::Rate, refusal::Refusal};
 
 /// Seat of the page that started the room.
 pub const HOST_SEAT: &str = "host";
@@ -18,7 +17,11 @@ pub const HOST_SEAT: &str = "host";
 pub struct Room {
     seats: BTreeMap<String, Seat>,
     guests: u64,
-    used_at: Duration,
+    made_at: Duration,
+    /// Last sign of life.
+    pub used_at: Duration,
+    /// Address that started it.
+    pub owner: IpAddr,
 }
 
 struct Seat {
@@ -26,17 +29,19 @@ struct Seat {
     queue: Queue,
     /// Rings for every letter. A second reader replaces it, which ends the first one's stream.
     bell: watch::Sender<()>,
+    sent: Rate,
     used_at: Duration,
 }
 
 impl Seat {
-    fn new(now: Duration) -> Result<Self, Refusal> {
-        Ok(Self {
-            key: Key::new()?,
+    fn new(now: Duration, limits: &Limits, key: Key) -> Self {
+        Self {
+            key,
             queue: Queue::default(),
             bell: watch::Sender::new(()),
+            sent: Rate::new(limits.messages_per_s, now),
             used_at: now,
-        })
+        }
     }
 
     fn is_listening(&self) -> bool {
@@ -45,22 +50,31 @@ impl Seat {
 }
 
 impl Room {
-    /// A room with its host's seat, and the key of that.
-    pub fn new(now: Duration) -> Result<(Self, String), Refusal> {
-        let host = Seat::new(now)?;
-        let key = host.key.reveal().to_owned();
-        let room = Self {
-            seats: BTreeMap::from([(HOST_SEAT.to_owned(), host)]),
+    /// A room with its host's seat.
+    pub fn new(now: Duration, limits: &Limits, owner: IpAddr, key: Key) -> Self {
+        Self {
+            seats: BTreeMap::from([(HOST_SEAT.to_owned(), Seat::new(now, limits, key))]),
             guests: 0,
+            made_at: now,
             used_at: now,
-        };
-        Ok((room, key))
+            owner,
+        }
     }
 
-    /// Nobody listens, and nothing happened for `limits.idle`.
+    /// Too old, or nobody listens and nothing happened for `limits.idle`.
     pub fn is_expired(&self, now: Duration, limits: &Limits) -> bool {
-        let listening = self.seats.values().any(Seat::is_listening);
-        !listening && now.saturating_sub(self.used_at) >= limits.idle
+        let idle = !self.is_listened_to() && now.saturating_sub(self.used_at) >= limits.idle;
+        idle || now.saturating_sub(self.made_at) >= limits.lifetime
+    }
+
+    /// Somebody waits for messages.
+    pub fn is_listened_to(&self) -> bool {
+        self.seats.values().any(Seat::is_listening)
+    }
+
+    /// Not expired, but nobody would miss it.
+    pub fn is_left(&self, now: Duration, limits: &Limits) -> bool {
+        !self.is_listened_to() && now.saturating_sub(self.used_at) >= limits.seat_idle
     }
 
     /// A seat for one more guest: its name and key.
@@ -77,13 +91,14 @@ impl Room {
                 seats: limits.seats,
             });
         }
-        let seat = Seat::new(now)?;
-        let key = seat.key.reveal().to_owned();
+        let key = Key::new()?;
+        let revealed = key.reveal().to_owned();
+        let seat = Seat::new(now, limits, key);
         self.guests += 1;
         let name = format!("g{}", self.guests);
         self.seats.insert(name.clone(), seat);
         self.used_at = now;
-        Ok((name, key))
+        Ok((name, revealed))
     }
 
     /// Guests listen for the host's answer only, and every reload takes a new seat: those left long ago are free.
@@ -103,7 +118,13 @@ impl Room {
         to: &str,
         body: String,
     ) -> Result<(), Refusal> {
-        self.owned(from, key)?.used_at = now;
+        let sender = self.owned(from, key)?;
+        sender.used_at = now;
+        if !sender.sent.take(limits.messages_per_s, now) {
+            return Err(Refusal::TooOften {
+                per_s: limits.messages_per_s,
+            });
+        }
         if body.len() > limits.message_bytes {
             return Err(Refusal::MessageTooLarge {
                 most_bytes: limits.message_bytes,

@@ -1,24 +1,15 @@
 //! Names nobody can guess.
 
+use sha2::{Digest, Sha256};
+
 use crate::refusal::Refusal;
 
 /// Lower case, without the digits that look like letters.
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-const ROOM_LETTERS: usize = 10;
+const ROOM_LETTERS: usize = 16;
 const KEY_BYTES: usize = 16;
 
-/// Name of a room: 10 letters, 50 random bits.
-pub fn room_name() -> Result<String, Refusal> {
-    let letters = random::<ROOM_LETTERS>()?;
-    let letter = |byte: u8| ALPHABET.get(usize::from(byte % 32)).copied();
-    Ok(letters
-        .into_iter()
-        .filter_map(letter)
-        .map(char::from)
-        .collect())
-}
-
-/// The right to a seat: 128 random bits. Has no `Debug`, so that it cannot slip into a log.
+/// The right to a seat: 128 random bits in hexadecimal. Has no `Debug`, so that it cannot slip into a log.
 pub struct Key(String);
 
 impl Key {
@@ -28,6 +19,31 @@ impl Key {
         Ok(Self(
             bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
         ))
+    }
+
+    /// One that its owner kept.
+    pub fn of(kept: &str) -> Result<Self, Refusal> {
+        let hexadecimal = kept
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if kept.len() == 2 * KEY_BYTES && hexadecimal {
+            Ok(Self(kept.to_owned()))
+        } else {
+            Err(Refusal::Malformed {
+                detail: "this is no key".to_owned(),
+            })
+        }
+    }
+
+    /// The room of a host with this key: 16 letters, 80 bits of its hash.
+    pub fn room_name(&self) -> String {
+        let hash = Sha256::digest(format!("room of {}", self.0));
+        let letter = |byte: &u8| ALPHABET.get(usize::from(byte % 32)).copied();
+        hash.iter()
+            .take(ROOM_LETTERS)
+            .filter_map(letter)
+            .map(char::from)
+            .collect()
     }
 
     /// For the owner of the seat.
@@ -66,10 +82,25 @@ mod tests {
     }
 
     #[test]
-    fn a_room_name_is_short_and_never_the_same() {
-        let names: std::collections::BTreeSet<_> = (0..1000)
-            .map(|_| room_name().ok().filter(|name| name.len() == ROOM_LETTERS))
-            .collect();
-        assert!(names.len() == 1000 && !names.contains(&None));
+    fn a_room_is_called_after_its_key() {
+        let kept = "0123456789abcdef0123456789abcdef";
+        let name = Key::of(kept).unwrap().room_name();
+        assert_eq!(name, Key::of(kept).unwrap().room_name());
+        assert_eq!(name.len(), ROOM_LETTERS);
+        let names: std::collections::BTreeSet<_> =
+            (0..1000).map(|_| Key::new().unwrap().room_name()).collect();
+        assert!(names.len() == 1000 && !names.contains(&name));
+    }
+
+    #[test]
+    fn what_is_no_key_opens_nothing() {
+        for kept in [
+            "",
+            "0123",
+            "0123456789ABCDEF0123456789abcdef",
+            "\u{e9}123456789abcdef0123456789abcde",
+        ] {
+            assert!(Key::of(kept).is_err(), "{kept}");
+        }
     }
 }

@@ -2,16 +2,18 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_rustls::TlsAcceptor;
 
-use super::connection::converse;
+use super::connection::Hall;
 use crate::error::StartError;
 
 /// The system has no room for another connection: some end meanwhile.
 const BREATH: Duration = Duration::from_millis(50);
+
+/// Connections that the system keeps until they are taken. One that finds no place there is tried again after a whole second.
+const BACKLOG: u32 = 4096;
 
 /// A port, plain or encrypted.
 pub struct Entrance {
@@ -25,8 +27,7 @@ impl Entrance {
     /// # Errors
     /// `server.port_in_use`, `server.address`.
     pub async fn open(address: SocketAddr, tls: Option<TlsAcceptor>) -> Result<Self, StartError> {
-        let listener = TcpListener::bind(address).await;
-        let listener = listener.map_err(|error| match error.kind() {
+        let listener = listen(address).map_err(|error| match error.kind() {
             io::ErrorKind::AddrInUse => StartError::PortInUse { address },
             _ => StartError::Address {
                 address,
@@ -57,18 +58,44 @@ impl Entrance {
     }
 
     /// Serves everyone who comes.
-    pub(super) async fn let_in(self, router: Router, connections: Arc<GracefulShutdown>) {
+    pub(super) async fn let_in(self, hall: Hall, connections: Arc<GracefulShutdown>) {
+        let hall = Arc::new(hall);
         loop {
             match self.listener.accept().await {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
+                    let Some((place, leave)) = hall.crowd.admit(peer.ip()) else {
+                        continue;
+                    };
+                    let (hall, tls) = (Arc::clone(&hall), self.tls.clone());
                     let watcher = connections.watcher();
-                    tokio::spawn(converse(stream, self.tls.clone(), router.clone(), watcher));
+                    tokio::spawn(async move {
+                        let conversation = hall.converse(stream, peer, tls, place, watcher);
+                        tokio::select! {
+                            () = conversation => {}
+                            _ = leave => {}
+                        }
+                    });
                 }
                 Err(error) if is_of_one(&error) => {}
-                Err(_) => tokio::time::sleep(BREATH).await,
+                Err(error) => {
+                    tracing::warn!(%error, "no connection can be taken");
+                    tokio::time::sleep(BREATH).await;
+                }
             }
         }
     }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // A server that starts again finds its port free.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// The connection broke before it was taken.

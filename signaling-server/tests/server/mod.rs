@@ -8,6 +8,7 @@
 
 use std::{
     fs,
+    net::IpAddr,
     path::PathBuf,
     sync::{
         Arc,
@@ -24,11 +25,15 @@ use axum::{
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use signaling_server::{
+    Limits,
     api::App,
     clock::Clock,
+    counts::Counts,
+    gate::Gate,
     models::{Shelf, Traffic},
-    rooms::{Limits, Rooms},
+    rooms::Rooms,
     serve,
+    visitors::{Visitor, Visitors},
 };
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -54,8 +59,10 @@ impl Clock for HandClock {
 pub struct Server {
     pub clock: Arc<HandClock>,
     pub rooms: Arc<Rooms>,
+    pub counts: Arc<Counts>,
     pub folder: TempDir,
     router: Router,
+    address: IpAddr,
 }
 
 pub struct Answer {
@@ -87,8 +94,11 @@ impl Answer {
 }
 
 impl Server {
+    /// Started long ago.
     pub fn start() -> Self {
-        Self::with(Limits::default())
+        let server = Self::with(Limits::default());
+        server.clock.forward(3600);
+        server
     }
 
     /// With the tiny model, and a page in the folder `web`.
@@ -99,21 +109,35 @@ impl Server {
         let model = folder.path().join("tiny.gguf");
         fs::write(&model, TINY).unwrap();
         let clock = Arc::new(HandClock::default());
-        let rooms = Arc::new(Rooms::new(limits, Arc::clone(&clock) as Arc<dyn Clock>));
+        let time = Arc::clone(&clock) as Arc<dyn Clock>;
+        let rooms = Arc::new(Rooms::new(limits.clone(), Arc::clone(&time)));
         let app = App {
             rooms: Arc::clone(&rooms),
+            visitors: Arc::new(Visitors::new(limits.clone(), time)),
             shelf: Arc::new(
                 Shelf::read(&[model], |_| ()).unwrap_or_else(|error| panic!("{error}")),
             ),
             traffic: Arc::new(Traffic::default()),
         };
-        let router = serve::router(app, &web);
+        let gate = Gate {
+            limits,
+            behind_proxy: false,
+        };
+        let counts = Arc::new(Counts::default());
+        let router = serve::router(app, gate, Arc::clone(&counts), &web, &[]);
         Self {
             clock,
             rooms,
+            counts,
             folder,
             router,
+            address: IpAddr::from([192, 0, 2, 1]),
         }
+    }
+
+    /// The next requests come from this address.
+    pub fn move_to(&mut self, address: &str) {
+        self.address = address.parse().unwrap();
     }
 
     pub fn model_file(&self) -> PathBuf {
@@ -125,7 +149,11 @@ impl Server {
     }
 
     /// Status and headers are there, the body may never end.
-    pub async fn open(&self, request: Request<Body>) -> axum::http::Response<Body> {
+    pub async fn open(&self, mut request: Request<Body>) -> axum::http::Response<Body> {
+        request.extensions_mut().insert(Visitor {
+            address: self.address,
+            https: false,
+        });
         self.router.clone().oneshot(request).await.unwrap()
     }
 
@@ -170,19 +198,36 @@ impl Server {
     }
 
     pub async fn send(&self, from: &Seat, to: &str, body: &str) -> Answer {
-        let message = json!({"seat": from.seat, "key": from.key, "to": to, "body": body});
-        self.post(&format!("/api/rooms/{}/messages", from.room), &message)
+        let request = Request::post(format!("/api/rooms/{}/messages", from.room))
+            .header("content-type", "application/json")
+            .header("authorization", from.proof());
+        let message = json!({"to": to, "body": body}).to_string();
+        self.ask(request.body(message.into()).unwrap()).await
+    }
+
+    /// An answer instead of a stream of messages.
+    pub async fn get_events(&self, seat: &Seat) -> Answer {
+        self.get_with(&seat.events(), &[("authorization", &seat.proof())])
             .await
     }
 
     /// The stream of a seat; after the event with number `last` when reconnecting.
     pub async fn listen(&self, seat: &Seat, last: Option<u64>) -> Events {
+        self.listen_at(&seat.events(), seat, last).await
+    }
+
+    /// The messages that are there, or the first that comes, and then the end.
+    pub async fn poll(&self, seat: &Seat, last: Option<u64>) -> Events {
+        self.listen_at(&format!("{}?poll=true", seat.events()), seat, last)
+            .await
+    }
+
+    async fn listen_at(&self, path: &str, seat: &Seat, last: Option<u64>) -> Events {
         let last = last.map(|last| last.to_string());
-        let headers: Vec<_> = last
-            .iter()
-            .map(|last| ("last-event-id", last.as_str()))
-            .collect();
-        let response = self.open(get(&seat.events(), &headers)).await;
+        let proof = seat.proof();
+        let mut headers = vec![("authorization", proof.as_str())];
+        headers.extend(last.iter().map(|last| ("last-event-id", last.as_str())));
+        let response = self.open(get(path, &headers)).await;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         Events {
@@ -220,10 +265,11 @@ impl Seat {
     }
 
     pub fn events(&self) -> String {
-        format!(
-            "/api/rooms/{}/events?seat={}&key={}",
-            self.room, self.seat, self.key
-        )
+        format!("/api/rooms/{}/events", self.room)
+    }
+
+    pub fn proof(&self) -> String {
+        format!("Bearer {}.{}", self.seat, self.key)
     }
 }
 

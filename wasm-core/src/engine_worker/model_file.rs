@@ -11,7 +11,7 @@ use session::{Fault, ModelReference};
 use super::chunks::{Chunks, Source};
 use crate::{
     error::{BrowserError, of_model},
-    http::{self, Method},
+    http,
 };
 
 /// A model whose header is here; its weights are where the chunks are.
@@ -40,7 +40,7 @@ impl ModelFile {
     ) -> Result<Self, Fault> {
         let manifest_url = same_origin(&reference.manifest)?;
         let url = counted(same_origin(&reference.file)?, client);
-        let response = http::request(Method::Get, manifest_url, None).await?;
+        let response = http::get(manifest_url).await?;
         let manifest: Manifest = http::json(&response, manifest_url).await?;
         manifest.check().map_err(|error| of_model(&error))?;
         if manifest.id() != reference.id {

@@ -37,7 +37,7 @@ pub async fn host(page: &Rc<Page>, model: ModelReference) -> Result<Invitation, 
     })?;
     page.wait_for(Awaited::Hosting).await?;
     let seat = Rc::new(signaling::create_room().await?);
-    let inbox = Inbox::open(&seat)?;
+    let inbox = Inbox::open(&seat);
     *page.seat.borrow_mut() = Some(Rc::clone(&seat));
     spawn_local(answer_door(Rc::downgrade(page), inbox));
     Ok(Invitation::new(&seat.room, &keys))
@@ -67,7 +67,7 @@ pub async fn join(page: &Rc<Page>, link: &str) -> Result<MemberId, Fault> {
     check_browser()?;
     let invitation = Invitation::parse(link)?;
     let seat = signaling::take_seat(&invitation.room).await?;
-    let mut inbox = Inbox::open(&seat)?;
+    let mut inbox = Inbox::open(&seat);
     page.start_threads(&ToSession::Guest {
         offer: page.options.offer(),
         credentials: invitation.credentials(),

@@ -1,16 +1,18 @@
 //! First contact through the server of this page's origin: rooms, seats, and one offer and answer per guest.
 
-use futures::{StreamExt, channel::mpsc};
+mod events;
+mod inbox;
+
 use proto::{PROTOCOL, ProtoError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use session::Fault;
-use wasm_bindgen::prelude::*;
-use web_sys::{EventSource, MessageEvent};
 
-use crate::{
-    error::BrowserError,
-    http::{self, Method},
-};
+use crate::{clock::sleep, error::BrowserError, http};
+pub use inbox::Inbox;
+
+/// A second is enough for the next one.
+const SEND_WAIT_MS: f64 = 1000.0;
+const SEND_ATTEMPTS: u32 = 5;
 
 /// A seat in a room: the right to read its messages and to send in its name.
 #[derive(Debug, Clone, Deserialize)]
@@ -20,6 +22,17 @@ pub struct Seat {
     /// `host`, `g1`, `g2`, ...
     pub seat: String,
     key: String,
+}
+
+impl Seat {
+    /// What shows the server that a request comes from this seat.
+    fn proof(&self) -> String {
+        format!("Bearer {}.{}", self.seat, self.key)
+    }
+
+    fn is_host(&self) -> bool {
+        self.seat == HOST_SEAT
+    }
 }
 
 /// What guest and host say to each other before they are connected.
@@ -84,112 +97,42 @@ pub const HOST_SEAT: &str = "host";
 
 /// Starts a room.
 pub async fn create_room() -> Result<Seat, Fault> {
-    post(
-        "/api/rooms",
-        &serde_json::Value::Object(serde_json::Map::new()),
-    )
-    .await
+    post("/api/rooms", &serde_json::json!({})).await
+}
+
+/// Opens the host's room again, under the same name, on a server that has forgotten it.
+async fn reopen(host: &Seat) -> Result<Seat, Fault> {
+    post("/api/rooms", &serde_json::json!({ "key": host.key })).await
 }
 
 /// Takes a seat in a room; refuses unknown and expired ones.
 pub async fn take_seat(room: &str) -> Result<Seat, Fault> {
-    post(
-        &format!("/api/rooms/{}/seats", escape(room)),
-        &serde_json::Value::Object(serde_json::Map::new()),
-    )
-    .await
+    let url = format!("/api/rooms/{}/seats", escape(room));
+    post(&url, &serde_json::json!({})).await
 }
 
-/// Sends to another seat.
+/// Sends to another seat. A host whom many guests ask at once has to wait now and then.
 pub async fn send(seat: &Seat, to: &str, message: &FirstContact) -> Result<(), Fault> {
-    #[derive(Serialize)]
-    struct Body<'a> {
-        seat: &'a str,
-        key: &'a str,
-        to: &'a str,
-        body: String,
-    }
     let versioned = Versioned {
         protocol: PROTOCOL,
         message,
     };
-    let body = serde_json::to_string(&versioned)
-        .map_err(|error| unexpected("message", &error.to_string()))?;
+    let message = serde_json::json!({ "to": to, "body": json(&versioned)? });
     let url = format!("/api/rooms/{}/messages", escape(&seat.room));
-    http::request(
-        Method::Post,
-        &url,
-        Some(&json(&Body {
-            seat: &seat.seat,
-            key: &seat.key,
-            to,
-            body,
-        })?),
-    )
-    .await?;
-    Ok(())
-}
-
-/// Messages to a seat, as they come. Dropping it closes the connection; the browser reconnects by itself where it breaks.
-pub struct Inbox {
-    source: EventSource,
-    messages: mpsc::UnboundedReceiver<String>,
-    _on_message: Closure<dyn FnMut(MessageEvent)>,
-}
-
-impl Inbox {
-    /// Opens the stream of a seat.
-    pub fn open(seat: &Seat) -> Result<Self, Fault> {
-        let url = format!(
-            "/api/rooms/{}/events?seat={}&key={}",
-            escape(&seat.room),
-            escape(&seat.seat),
-            escape(&seat.key)
-        );
-        let source = EventSource::new(&url).map_err(|thrown| BrowserError::thrown(&thrown))?;
-        let (to_reader, messages) = mpsc::unbounded();
-        let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-            if let Some(text) = event.data().as_string() {
-                // The reader is gone: so is the wish to read.
-                let _ = to_reader.unbounded_send(text);
+    let mut attempts = 0;
+    loop {
+        match http::post(&url, &json(&message)?, &[("authorization", seat.proof())]).await {
+            Err(fault) if fault.code == "rate.exceeded" && attempts < SEND_ATTEMPTS => {
+                attempts += 1;
+                sleep(SEND_WAIT_MS).await;
             }
-        });
-        source.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
-        Ok(Self {
-            source,
-            messages,
-            _on_message: on_message,
-        })
-    }
-
-    /// The next readable message: (sender's seat, message). Anything else is skipped: anyone with the room's name may write here.
-    pub async fn next(&mut self) -> Option<(String, Letter)> {
-        #[derive(Deserialize)]
-        struct Envelope {
-            from: String,
-            body: String,
+            sent => return sent.map(drop),
         }
-        loop {
-            let text = self.messages.next().await?;
-            let Ok(Envelope { from, body }) = serde_json::from_str(&text) else {
-                continue;
-            };
-            if let Some(letter) = Letter::read(&body) {
-                return Some((from, letter));
-            }
-        }
-    }
-}
-
-impl Drop for Inbox {
-    fn drop(&mut self) {
-        self.source.set_onmessage(None);
-        self.source.close();
     }
 }
 
 async fn post<T: DeserializeOwned>(url: &str, body: &impl Serialize) -> Result<T, Fault> {
-    let response = http::request(Method::Post, url, Some(&json(body)?)).await?;
+    let response = http::post(url, &json(body)?, &[]).await?;
     http::json(&response, url).await
 }
 
