@@ -11,8 +11,10 @@ use crate::{
 
 /// Bytes of one f32.
 const F32_BYTES: u64 = 4;
-/// Rows an executor dequantises at a time, at most.
-const TILE_ROWS: u64 = 8;
+/// Rows an executor turns into f32 at a time, at most.
+const TILE_ROWS: u64 = 4;
+/// Of 32 elements that meet a quantised weight: 16 bits each, a scale and a sum.
+const ACTIVATION_BLOCK_BYTES: u64 = 32 * 2 + 2 * F32_BYTES;
 
 /// Weights that the units read, each once, in the order they have in the file.
 pub fn weights(graph: &Graph, ranges: &[UnitRange]) -> Vec<WeightId> {
@@ -67,19 +69,20 @@ pub fn kv_bytes(graph: &Graph, ranges: &[UnitRange], context_columns: u32) -> u6
 }
 
 /// Bytes an executor needs besides, at most: for each width, as many values of a chunk as one unit has; logits of a decode call;
-/// a tile of dequantised rows; attention scores of one head; the chunk of the file on its way in.
+/// a few rows in f32; the input of a quantised weight in 16 bits; attention scores of one head; the chunk of the file on its way in.
 pub fn scratch_bytes(graph: &Graph, chunk_columns: u32) -> u64 {
     let columns = u64::from(chunk_columns.max(NumericClass::MAX_DECODE_COLUMNS));
     let logits = u64::from(NumericClass::MAX_DECODE_COLUMNS) * u64::from(graph.vocabulary);
-    let widest_row = graph
-        .weights
-        .iter()
-        .map(|weight| u64::from(weight.cols))
-        .max();
-    let tile = TILE_ROWS * widest_row.unwrap_or(0);
+    let longest_row = |quantised: bool| {
+        let rows = graph.weights.iter();
+        let rows = rows.filter(|weight| (weight.dtype.block_elements() > 1) == quantised);
+        rows.map(|weight| u64::from(weight.cols)).max().unwrap_or(0)
+    };
+    let tile = TILE_ROWS * longest_row(false);
+    let activation_blocks = columns * longest_row(true).div_ceil(32);
     let scores = u64::from(graph.max_context_columns);
     let elements = elements_per_column(graph) * columns + logits + tile + scores;
-    F32_BYTES * elements + largest_chunk_bytes(graph)
+    F32_BYTES * elements + ACTIVATION_BLOCK_BYTES * activation_blocks + largest_chunk_bytes(graph)
 }
 
 /// Elements of all values of a unit, the logits apart; units share buffers of one width.

@@ -1,16 +1,51 @@
 //! out[r] = sum over c of weight[r, c] * x[c]: where nearly all the time goes.
 //!
-//! A few rows are turned into f32 and then meet every column of the call, so a prefill chunk pays for the quantisation once.
-//! The bits do not depend on the number of columns: each output is one `dot_tile` entry, whatever the tile.
+//! Quantised weights meet x in 16 bits (`integer`). Of the others, a few rows are turned into f32 and then meet every column of
+//! the call. The bits do not depend on the number of columns: each output is one `dot_tile` entry, whatever the tile.
 
 use core::array::from_fn;
 
 use model::DType;
 
-use super::{dequantise, lanes::dot_tile};
+use super::{
+    activations::{Activations, BLOCK},
+    blocks::{Q4_0, Q4_1, Q8_0},
+    dequantise, integer,
+    lanes::dot_tile,
+};
+use crate::{EngineError, memory::zeroed};
 
-/// Rows dequantised together.
-pub const TILE_ROWS: usize = 4;
+/// Rows turned into f32 together.
+const TILE_ROWS: usize = 4;
+
+/// What a product writes to besides its output.
+pub struct Scratch {
+    /// Rows in f32.
+    pub rows: Vec<f32>,
+    activations: Activations,
+}
+
+impl Scratch {
+    /// For rows of at most `longest_row` elements, and `columns` of at most `longest_quantised_row` in 16 bits.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn new(
+        longest_row: usize,
+        longest_quantised_row: usize,
+        columns: usize,
+    ) -> Result<Self, EngineError> {
+        Ok(Self {
+            rows: zeroed(TILE_ROWS * longest_row)?,
+            activations: Activations::new(longest_quantised_row * columns)?,
+        })
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.rows.capacity() * size_of::<f32>() + self.activations.bytes()
+    }
+}
 
 /// A weight in file layout.
 #[derive(Clone, Copy)]
@@ -34,8 +69,8 @@ impl Matrix<'_> {
     }
 }
 
-/// `x` is columns x cols, `out` columns x rows, `scratch` at least [`TILE_ROWS`] x cols.
-pub fn linear(weight: Matrix<'_>, x: &[f32], out: &mut [f32], scratch: &mut [f32]) {
+/// `x` is columns x cols, `out` columns x rows.
+pub fn linear(weight: Matrix<'_>, x: &[f32], out: &mut [f32], scratch: &mut Scratch) {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: this processor has AVX2, as the line above found out.
@@ -45,16 +80,37 @@ pub fn linear(weight: Matrix<'_>, x: &[f32], out: &mut [f32], scratch: &mut [f32
     linear_portable(weight, x, out, scratch);
 }
 
-/// The same source with wider registers: same operations, same order, same bits.
+/// The same source with more and wider registers: same operations, same order, same bits.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn linear_avx2(weight: Matrix<'_>, x: &[f32], out: &mut [f32], scratch: &mut [f32]) {
-    tiles::<4>(weight, x, out, scratch);
+fn linear_avx2(weight: Matrix<'_>, x: &[f32], out: &mut [f32], scratch: &mut Scratch) {
+    products::<4>(weight, x, out, scratch);
 }
 
 /// [`linear`] with the registers that every target of this build has.
-pub fn linear_portable(weight: Matrix<'_>, x: &[f32], out: &mut [f32], scratch: &mut [f32]) {
-    tiles::<2>(weight, x, out, scratch);
+pub fn linear_portable(weight: Matrix<'_>, x: &[f32], out: &mut [f32], scratch: &mut Scratch) {
+    products::<2>(weight, x, out, scratch);
+}
+
+#[inline(always)]
+fn products<const ROWS: usize>(
+    weight: Matrix<'_>,
+    x: &[f32],
+    out: &mut [f32],
+    scratch: &mut Scratch,
+) {
+    let Scratch { rows, activations } = scratch;
+    if weight.dtype.block_elements() == 1 {
+        return tiles::<ROWS>(weight, x, out, rows);
+    }
+    activations.quantise(x, weight.cols);
+    let blocks = weight.cols / BLOCK;
+    match weight.dtype {
+        DType::Q8_0 => integer::products::<Q8_0>(weight.bytes, blocks, activations, out),
+        DType::Q4_0 => integer::products::<Q4_0>(weight.bytes, blocks, activations, out),
+        DType::Q4_1 => integer::products::<Q4_1>(weight.bytes, blocks, activations, out),
+        DType::F32 | DType::F16 => {}
+    }
 }
 
 /// `ROWS` rows by two columns are as many sums as the registers hold.

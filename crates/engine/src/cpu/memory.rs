@@ -5,7 +5,7 @@ use model::{Graph, NumericClass, Op, ValueId, WireDtype, wire};
 use super::{
     attention::{Cache, Heads},
     elementwise,
-    linear::{self, linear},
+    linear::{Scratch, linear},
     rope::rotate,
     store::Store,
 };
@@ -22,8 +22,7 @@ pub struct Memory {
     /// One per cache of the graph; `None` for those of other members.
     caches: Vec<Option<Cache>>,
     rotations: Rotations,
-    /// Dequantised rows.
-    rows: Vec<f32>,
+    scratch: Scratch,
     /// Attention scores of one head.
     scores: Vec<f32>,
     wire: WireDtype,
@@ -48,7 +47,7 @@ impl Memory {
         }
         let mut caches: Vec<_> = graph.caches.iter().map(|_| None).collect();
         let mut rotations = Rotations::default();
-        let mut longest_row = 0;
+        let (mut longest_row, mut longest_quantised_row) = (0, 0);
         for op in stages.iter().flat_map(|stage| stage.ops(graph)) {
             match *op {
                 Op::Rope {
@@ -65,18 +64,27 @@ impl Memory {
                         floats(context, width)?,
                     ));
                 }
-                Op::RmsNorm { x, .. } | Op::Linear { x, .. } => {
-                    longest_row = graph.values[x.0 as usize].max(longest_row)
+                Op::RmsNorm { x, weight, .. } | Op::Linear { x, weight, .. } => {
+                    let quantised = graph.weights[weight.0 as usize].dtype.block_elements() > 1;
+                    let longest = match quantised && matches!(op, Op::Linear { .. }) {
+                        true => &mut longest_quantised_row,
+                        false => &mut longest_row,
+                    };
+                    *longest = graph.values[x.0 as usize].max(*longest);
                 }
                 Op::Embed { .. } | Op::SiluMul { .. } | Op::Add { .. } => {}
             }
         }
-        let rows = floats(linear::TILE_ROWS, longest_row)?;
+        let scratch = Scratch::new(
+            longest_row as usize,
+            longest_quantised_row as usize,
+            columns,
+        )?;
         Ok(Self {
             values,
             caches,
             rotations,
-            rows,
+            scratch,
             scores: zeroed(context)?,
             wire: class.wire,
         })
@@ -169,7 +177,7 @@ impl Memory {
             values,
             caches,
             rotations,
-            rows,
+            scratch,
             scores,
             ..
         } = self;
@@ -193,12 +201,12 @@ impl Memory {
                 }
             }
             Op::RmsNorm { x, weight, eps, .. } => {
-                let gain = &mut rows[..width];
+                let gain = &mut scratch.rows[..width];
                 store.matrix(graph, weight)?.dequantise_row(0, gain);
                 elementwise::rms_norm(last_columns(x), gain, eps, out);
             }
             Op::Linear { x, weight, .. } => {
-                linear(store.matrix(graph, weight)?, last_columns(x), out, rows)
+                linear(store.matrix(graph, weight)?, last_columns(x), out, scratch)
             }
             Op::Rope {
                 x,
@@ -261,11 +269,11 @@ impl Memory {
         let floats: usize = self
             .values
             .iter()
-            .chain([&self.rows, &self.scores])
+            .chain([&self.scores])
             .map(Vec::capacity)
             .sum();
         let caches: usize = self.caches.iter().flatten().map(Cache::bytes).sum();
-        floats * size_of::<f32>() + caches + self.rotations.bytes()
+        floats * size_of::<f32>() + caches + self.scratch.bytes() + self.rotations.bytes()
     }
 }
 

@@ -4,13 +4,17 @@
 //! in prefill and decode alike. So rule 2 of the numeric contract holds by construction, and a replayed or re-prefilled run has
 //! the bits of an undisturbed one even where it meets another chunk grid.
 
+mod activations;
 mod attention;
+mod blocks;
 mod dequantise;
 mod elementwise;
 mod exponential;
+mod integer;
 mod lanes;
 mod linear;
 mod memory;
+mod registers;
 mod rope;
 mod store;
 #[cfg(test)]

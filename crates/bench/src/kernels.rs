@@ -1,0 +1,159 @@
+//! One matrix product at a time, for every shape that the model has.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use engine::{EngineError, Executor, Input, Phase, Setup, Step, Want, synthetic};
+use model::{
+    DType, Graph, NumericClass, Op, Unit, UnitKind, UnitRange, ValueId, Weight, WeightId, WireDtype,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::tokens::CHUNK_COLUMNS;
+
+/// Columns of the decode calls that are measured.
+const DECODE_COLUMNS: [u32; 4] = [1, 2, 4, 8];
+/// A measurement repeats its call for at least so long.
+const MEASURE_MS: f64 = 60.0;
+/// Of a matrix that is measured: many calls of the model meet weights that lie in no cache.
+const MIN_BYTES: u64 = 32 << 20;
+
+/// Speed of one kernel.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KernelSpeed {
+    /// Storage type of the weight.
+    pub dtype: String,
+    /// Rows of the model's matrix.
+    pub rows: u32,
+    /// Elements per row.
+    pub cols: u32,
+    /// Columns of the call.
+    pub columns: u32,
+    /// Prefill or decode kernel.
+    pub prefill: bool,
+    /// Weight bytes read per time, 10^9 per second.
+    pub gigabytes_per_s: f64,
+    /// Multiplications and additions per time, 10^9 per second.
+    pub gigaops_per_s: f64,
+}
+
+/// Every shape of the model once, for decode calls of several widths and a prefill chunk.
+///
+/// # Errors
+/// Whatever the executor says.
+pub async fn measure<E: Executor>(
+    graph: &Graph,
+    make: &impl AsyncFn(Setup) -> Result<E, EngineError>,
+    now_ms: &impl Fn() -> f64,
+) -> Result<Vec<KernelSpeed>, EngineError> {
+    let mut speeds = Vec::new();
+    for (rows, cols, dtype) in shapes(graph) {
+        let product = Arc::new(matrix_products(rows, cols, dtype));
+        let copies = product.weights.len() as u32;
+        let stages: Vec<_> = (0..copies)
+            .map(|start| UnitRange {
+                start,
+                end: start + 1,
+            })
+            .collect();
+        let setup = Setup {
+            graph: Arc::clone(&product),
+            stages: stages.clone(),
+            class: NumericClass {
+                wire: WireDtype::F32,
+                chunk_columns: CHUNK_COLUMNS,
+                context_columns: CHUNK_COLUMNS,
+            },
+        };
+        let mut executor = make(setup).await?;
+        synthetic::load(&mut executor, &product, &stages)?;
+        executor.finish_loading().await?;
+        let x = synthetic::hidden(&product, CHUNK_COLUMNS);
+        let mut out = Vec::new();
+        let calls = DECODE_COLUMNS.map(|columns| (columns, Phase::Decode));
+        for (columns, phase) in calls.into_iter().chain([(CHUNK_COLUMNS, Phase::Prefill)]) {
+            let x = &x[..columns as usize * cols as usize];
+            let (mut calls, mut elapsed_ms, start) = (0, 0.0, now_ms());
+            while elapsed_ms < MEASURE_MS {
+                for stage in &stages {
+                    let step = Step {
+                        stage: *stage,
+                        position: 0,
+                        columns,
+                        phase,
+                        want: Want::EveryColumn,
+                    };
+                    executor.run(&step, Input::Hidden(x), &mut out).await?;
+                    calls += 1;
+                }
+                elapsed_ms = now_ms() - start;
+            }
+            let seconds = elapsed_ms / 1e3 / f64::from(calls);
+            let bytes = dtype.row_bytes(cols).unwrap_or(0) as f64 * f64::from(rows);
+            let ops = 2.0 * f64::from(rows) * f64::from(cols) * f64::from(columns);
+            speeds.push(KernelSpeed {
+                dtype: dtype.name().to_owned(),
+                rows,
+                cols,
+                columns,
+                prefill: phase == Phase::Prefill,
+                gigabytes_per_s: bytes / seconds / 1e9,
+                gigaops_per_s: ops / seconds / 1e9,
+            });
+        }
+    }
+    Ok(speeds)
+}
+
+/// Every shape of a matrix that is multiplied with columns.
+fn shapes(graph: &Graph) -> impl Iterator<Item = (u32, u32, DType)> {
+    let mut shapes = BTreeMap::new();
+    for op in &graph.ops {
+        if let Op::Linear { weight, .. } = op
+            && let Some(weight) = graph.weights.get(weight.0 as usize)
+        {
+            shapes.insert((weight.rows, weight.cols, weight.dtype), ());
+        }
+    }
+    shapes.into_keys()
+}
+
+/// A graph of equal matrix products side by side, enough of them to lie in no cache: a unit each.
+fn matrix_products(rows: u32, cols: u32, dtype: DType) -> Graph {
+    let bytes = dtype.row_bytes(cols).unwrap_or(0) * u64::from(rows);
+    let copies = MIN_BYTES.div_ceil(bytes.max(1)).clamp(1, 256) as u32;
+    let (x, out) = (ValueId(0), ValueId(1));
+    Graph {
+        architecture: "matrix product".to_owned(),
+        hidden_width: cols,
+        vocabulary: rows,
+        max_context_columns: CHUNK_COLUMNS,
+        weights: (0..copies)
+            .map(|copy| Weight {
+                name: format!("synthetic.{copy}"),
+                dtype,
+                rows,
+                cols,
+                range: 0..bytes,
+            })
+            .collect(),
+        values: vec![cols, rows],
+        caches: Vec::new(),
+        ops: (0..copies)
+            .map(|copy| Op::Linear {
+                x,
+                weight: WeightId(copy),
+                out,
+            })
+            .collect(),
+        units: (0..copies)
+            .map(|copy| Unit {
+                kind: UnitKind::Mlp,
+                ops: copy as usize..copy as usize + 1,
+                input: Some(x),
+                output: out,
+                weights: vec![WeightId(copy)],
+                caches: Vec::new(),
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,75 @@
+//! Arguments, clock and output.
+
+use std::{fs::File, io::Read, path::PathBuf, process::ExitCode};
+
+use bench::Report;
+use clap::{Parser, ValueEnum};
+use engine::{CpuExecutor, EngineError};
+use model::ModelError;
+use rustix::time::{ClockId, clock_gettime};
+
+/// Of a model file; no header is longer.
+const MAX_HEADER_BYTES: u64 = 64 << 20;
+
+#[derive(Parser)]
+#[command(name = "bench")]
+struct Options {
+    /// A model file; only its header is read.
+    #[arg(long)]
+    model: PathBuf,
+    /// Which executor.
+    #[arg(long, value_enum, default_value = "cpu")]
+    executor: Kind,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Kind {
+    Cpu,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("{0}")]
+    File(#[from] std::io::Error),
+    #[error("{0}")]
+    Model(#[from] ModelError),
+    #[error("{0}")]
+    Engine(#[from] EngineError),
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
+}
+
+pub fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(json) => {
+            println!("{json}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<String, Error> {
+    let mut header = Vec::new();
+    File::open(&options.model)?
+        .take(MAX_HEADER_BYTES)
+        .read_to_end(&mut header)?;
+    let graph = bench::graph(&header)?;
+    let report: Report = match options.executor {
+        Kind::Cpu => pollster::block_on(bench::measure(
+            &graph,
+            async |setup| CpuExecutor::new(setup),
+            cpu_ms,
+        ))?,
+    };
+    Ok(serde_json::to_string(&report)?)
+}
+
+/// Time this process had a processor: others use the machine too.
+fn cpu_ms() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6
+}
