@@ -3,30 +3,29 @@
 //! A block of 32 elements shares a scale of its largest magnitude / 32767, so an element is off by at most 1.6e-5 of that
 //! magnitude. Eight bits would be no faster: WebAssembly multiplies 16-bit integers.
 
-use super::registers::Integers;
 use crate::{EngineError, memory::zeroed};
 
 /// Elements that share a scale, as in the weights' formats.
 pub const BLOCK: usize = 32;
 
-/// Columns in 16 bits; room for as many as a call has.
+/// Columns in 16 bits, in panels: side by side lie, block by block, those columns that are computed together.
 pub struct Activations {
-    /// columns x blocks.
     quants: Vec<[i16; BLOCK]>,
-    /// columns x blocks: (scale, sum of the block's elements).
     scales: Vec<f32>,
     sums: Vec<f32>,
+    columns: usize,
     blocks: usize,
 }
 
-/// One column.
+/// Some columns that are computed together.
 #[derive(Clone, Copy)]
-pub struct Column<'a> {
-    quants: &'a [[i16; BLOCK]],
-    /// What a quant is multiplied with, by block.
-    pub scales: &'a [f32],
-    /// Sum of the elements, by block.
-    pub sums: &'a [f32],
+pub struct Panel<'a, const COLUMNS: usize> {
+    /// Quants of each block, column by column, in the order of [`position`].
+    pub quants: &'a [[[i16; BLOCK]; COLUMNS]],
+    /// What they are multiplied with.
+    pub scales: &'a [[f32; COLUMNS]],
+    /// Sum of the elements of each block.
+    pub sums: &'a [[f32; COLUMNS]],
 }
 
 impl Activations {
@@ -40,6 +39,7 @@ impl Activations {
             quants: zeroed(blocks)?,
             scales: zeroed(blocks)?,
             sums: zeroed(blocks)?,
+            columns: 0,
             blocks: 0,
         })
     }
@@ -48,24 +48,32 @@ impl Activations {
     #[inline(always)]
     pub fn quantise(&mut self, x: &[f32], cols: usize) {
         self.blocks = cols / BLOCK;
-        let held = self
-            .quants
-            .iter_mut()
-            .zip(&mut self.scales)
-            .zip(&mut self.sums);
-        for (x, ((quants, scale), sum)) in x.as_chunks().0.iter().zip(held) {
-            (*quants, *scale, *sum) = quantise(x);
+        self.columns = x.len() / cols;
+        for (first, columns) in panels(self.columns) {
+            for column in 0..columns {
+                let start = (first + column) * cols;
+                let x = x[start..start + cols].as_chunks().0;
+                let places = (first * self.blocks + column..).step_by(columns);
+                for (x, at) in x.iter().zip(places) {
+                    (self.quants[at], self.scales[at], self.sums[at]) = quantise(x);
+                }
+            }
         }
     }
 
-    /// A column of what was last quantised.
+    /// First column and width of every panel.
+    pub fn panels(&self) -> impl Iterator<Item = (usize, usize)> {
+        panels(self.columns)
+    }
+
+    /// The panel of columns `first .. first + COLUMNS`.
     #[inline(always)]
-    pub fn column(&self, index: usize) -> Column<'_> {
-        let blocks = index * self.blocks..(index + 1) * self.blocks;
-        Column {
-            quants: &self.quants[blocks.clone()],
-            scales: &self.scales[blocks.clone()],
-            sums: &self.sums[blocks],
+    pub fn panel<const COLUMNS: usize>(&self, first: usize) -> Panel<'_, COLUMNS> {
+        let range = first * self.blocks..(first + COLUMNS) * self.blocks;
+        Panel {
+            quants: self.quants[range.clone()].as_chunks().0,
+            scales: self.scales[range.clone()].as_chunks().0,
+            sums: self.sums[range].as_chunks().0,
         }
     }
 
@@ -76,13 +84,16 @@ impl Activations {
     }
 }
 
-impl Column<'_> {
-    /// The quants of a block, in the order of [`position`].
-    #[inline(always)]
-    pub fn quants(&self, block: usize) -> [Integers; 4] {
-        let bytes: [[u8; 16]; 4] = bytemuck::cast(self.quants[block]);
-        bytes.map(Integers::from_bytes)
-    }
+/// Eight columns at a time, then four, then one.
+fn panels(columns: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut first = 0;
+    core::iter::from_fn(move || {
+        let width = [8, 4, 1]
+            .into_iter()
+            .find(|width| first + width <= columns)?;
+        first += width;
+        Some((first - width, width))
+    })
 }
 
 /// Where element `index` of a block stands: the elements with an even index of either half, then the others. So they lie in the

@@ -6,12 +6,10 @@ use super::registers::{Floats, Integers};
 
 /// A block in the file's layout; x = scale * quant + minimum.
 pub trait Block: AnyBitPattern {
-    /// Whether there is a minimum.
-    const HAS_MINIMUM: bool;
     /// What quants are multiplied with, by block.
     fn scales(blocks: [&Self; 4]) -> Floats;
-    /// What is then added, by block.
-    fn minima(blocks: [&Self; 4]) -> Floats;
+    /// What is then added, by block, if anything.
+    fn minima(blocks: [&Self; 4]) -> Option<Floats>;
     /// Elements 0, 2, .. 14; 16, 18, .. 30; 1, 3, .. 15; 17, 19, .. 31.
     fn quants(&self) -> [Integers; 4];
 }
@@ -25,8 +23,6 @@ pub struct Q8_0 {
 }
 
 impl Block for Q8_0 {
-    const HAS_MINIMUM: bool = false;
-
     #[inline(always)]
     fn scales(blocks: [&Self; 4]) -> Floats {
         low_halves(Integers::from_words(
@@ -35,8 +31,8 @@ impl Block for Q8_0 {
     }
 
     #[inline(always)]
-    fn minima(_: [&Self; 4]) -> Floats {
-        Floats::splat(0.0)
+    fn minima(_: [&Self; 4]) -> Option<Floats> {
+        None
     }
 
     #[inline(always)]
@@ -61,8 +57,6 @@ pub struct Q4_0 {
 }
 
 impl Block for Q4_0 {
-    const HAS_MINIMUM: bool = true;
-
     #[inline(always)]
     fn scales(blocks: [&Self; 4]) -> Floats {
         low_halves(Integers::from_words(
@@ -71,8 +65,8 @@ impl Block for Q4_0 {
     }
 
     #[inline(always)]
-    fn minima(blocks: [&Self; 4]) -> Floats {
-        Self::scales(blocks).mul(Floats::splat(-8.0))
+    fn minima(blocks: [&Self; 4]) -> Option<Floats> {
+        Some(Self::scales(blocks).mul(Floats::splat(-8.0)))
     }
 
     #[inline(always)]
@@ -97,16 +91,14 @@ impl Q4_1 {
 }
 
 impl Block for Q4_1 {
-    const HAS_MINIMUM: bool = true;
-
     #[inline(always)]
     fn scales(blocks: [&Self; 4]) -> Floats {
         low_halves(Self::halves(blocks))
     }
 
     #[inline(always)]
-    fn minima(blocks: [&Self; 4]) -> Floats {
-        high_halves(Self::halves(blocks))
+    fn minima(blocks: [&Self; 4]) -> Option<Floats> {
+        Some(high_halves(Self::halves(blocks)))
     }
 
     #[inline(always)]

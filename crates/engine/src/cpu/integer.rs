@@ -1,129 +1,118 @@
 //! out[r] = weight[r] . x for quantised weights: dot products of 16-bit integers, scaled block by block.
 //!
-//! Each output is computed by the same operations in the same order, whatever the tile it stands in: four running sums over the
-//! blocks, in block order, each of a quarter of a block's products; and in lane `b % 4` the minimum of block `b` times the sum of its x.
+//! Each output is computed by the same operations in the same order, whatever the tile it stands in. For every block, in order:
+//! the minimum times the sum of x is added, then the exact integer sum of the products, times the scale of the weight times that
+//! of x. The four lanes of a register are four outputs: of four rows, or of four columns.
 
 use core::array::from_fn;
 
 use bytemuck::cast_slice;
 
 use super::{
-    activations::{Activations, Column},
+    activations::{Activations, BLOCK, Panel},
     blocks::Block,
     registers::{Floats, Integers},
 };
 
-/// Rows of one decode tile: they share what is loaded of x.
-const DECODE_ROWS: usize = 2;
-/// Columns of one prefill tile: they share a row's unpacked quants.
-const PREFILL_COLUMNS: usize = 4;
+/// Lanes of a register.
+const LANES: usize = 4;
 
 /// `weight` has rows of whole blocks; `out` is columns x rows.
 #[inline(always)]
 pub fn products<B: Block>(weight: &[u8], blocks_per_row: usize, x: &Activations, out: &mut [f32]) {
     let weight: &[B] = cast_slice(weight);
     let rows = weight.len() / blocks_per_row;
-    let columns = out.len() / rows;
-    let whole_columns = columns / PREFILL_COLUMNS * PREFILL_COLUMNS;
-    for (index, rows_bytes) in weight.chunks(DECODE_ROWS * blocks_per_row).enumerate() {
-        let row = index * DECODE_ROWS;
-        for column in (0..whole_columns).step_by(PREFILL_COLUMNS) {
-            let columns: [_; PREFILL_COLUMNS] = from_fn(|index| x.column(column + index));
-            for (index, single) in rows_bytes.chunks_exact(blocks_per_row).enumerate() {
-                for (column, sum) in (column..).zip(tile([single], columns)[0]) {
-                    out[column * rows + row + index] = sum;
-                }
-            }
-        }
-        for column in whole_columns..columns {
-            let (x, out) = (x.column(column), &mut out[column * rows + row..]);
-            if rows_bytes.len() == DECODE_ROWS * blocks_per_row {
-                let (first, second) = rows_bytes.split_at(blocks_per_row);
-                [[out[0]], [out[1]]] = tile([first, second], [x]);
-            } else {
-                [[out[0]]] = tile([rows_bytes], [x]);
+    for (index, tile) in weight.chunks(LANES * blocks_per_row).enumerate() {
+        let first_row = LANES * index;
+        for (column, width) in x.panels() {
+            let out = &mut out[column * rows + first_row..];
+            match width {
+                8 => each_row::<B, 8, 2>(tile, blocks_per_row, x.panel(column), out, rows),
+                4 => each_row::<B, 4, 1>(tile, blocks_per_row, x.panel(column), out, rows),
+                _ => four_rows(tile, blocks_per_row, x.panel(column), out),
             }
         }
     }
 }
 
-/// Every row with every column.
+/// A few rows with one column: one lane for each row.
 #[inline(always)]
-fn tile<B: Block, const ROWS: usize, const COLUMNS: usize>(
-    rows: [&[B]; ROWS],
-    columns: [Column<'_>; COLUMNS],
-) -> [[f32; COLUMNS]; ROWS] {
-    let mut sums = [[Floats::splat(0.0); COLUMNS]; ROWS];
-    let blocks = rows[0].len();
-    let mut block = 0;
-    while block + 4 <= blocks {
-        add::<B, ROWS, COLUMNS, 4>(&mut sums, rows, columns, block);
-        block += 4;
-    }
-    if block + 2 <= blocks {
-        add::<B, ROWS, COLUMNS, 2>(&mut sums, rows, columns, block);
-        block += 2;
-    }
-    if block < blocks {
-        add::<B, ROWS, COLUMNS, 1>(&mut sums, rows, columns, block);
-    }
-    sums.map(|sums| sums.map(add_lanes))
-}
-
-/// Adds the products of `BLOCKS` blocks.
-#[inline(always)]
-fn add<B: Block, const ROWS: usize, const COLUMNS: usize, const BLOCKS: usize>(
-    sums: &mut [[Floats; COLUMNS]; ROWS],
-    rows: [&[B]; ROWS],
-    columns: [Column<'_>; COLUMNS],
-    first: usize,
-) {
-    let rows = rows.map(|row| &row[first..first + BLOCKS]);
-    let scales = columns.map(|column| lanes::<BLOCKS>(&column.scales[first..]));
-    let blocks = rows.map(|row| from_fn(|lane| &row[lane.min(BLOCKS - 1)]));
-    let scales: [[Floats; COLUMNS]; ROWS] = blocks.map(|blocks| {
-        let row = B::scales(blocks);
-        scales.map(|column| row.mul(column))
+fn four_rows<B: Block>(tile: &[B], blocks_per_row: usize, x: Panel<'_, 1>, out: &mut [f32]) {
+    // Beyond the last row, the last is computed again and not stored.
+    let last = tile.len() / blocks_per_row - 1;
+    let rows: [&[B]; LANES] = from_fn(|row| {
+        let start = row.min(last) * blocks_per_row;
+        &tile[start..start + x.quants.len()]
     });
-    for row in 0..ROWS {
-        if B::HAS_MINIMUM {
-            let minima = B::minima(blocks[row]);
-            for column in 0..COLUMNS {
-                let x = lanes::<BLOCKS>(&columns[column].sums[first..]);
-                sums[row][column] = sums[row][column].add(minima.mul(x));
+    let mut sums = Floats::splat(0.0);
+    let panel = x.quants.iter().zip(x.scales).zip(x.sums);
+    for (block, (([x], [scale]), [x_sum])) in panel.enumerate() {
+        let blocks = rows.map(|row| &row[block]);
+        let x = registers(x);
+        let products = blocks.map(|block| dot(block.quants(), x));
+        let (scale, x_sum) = (Floats::splat(*scale), Floats::splat(*x_sum));
+        sums = add(sums, blocks, products, scale, x_sum);
+    }
+    for (out, sum) in out.iter_mut().zip(&sums.to_array()[..=last]) {
+        *out = *sum;
+    }
+}
+
+/// A few rows, one after the other, with the columns of a panel: one lane for each column.
+#[inline(always)]
+fn each_row<B: Block, const COLUMNS: usize, const REGISTERS: usize>(
+    tile: &[B],
+    blocks_per_row: usize,
+    x: Panel<'_, COLUMNS>,
+    out: &mut [f32],
+    stride: usize,
+) {
+    for (row, blocks) in tile.chunks_exact(blocks_per_row).enumerate() {
+        let mut sums = [Floats::splat(0.0); REGISTERS];
+        let panel = x.quants.iter().zip(x.scales).zip(x.sums);
+        for (block, ((x, scales), x_sums)) in blocks.iter().zip(panel) {
+            let quants = block.quants();
+            for (register, sums) in sums.iter_mut().enumerate() {
+                let products = from_fn(|lane| dot(quants, registers(&x[LANES * register + lane])));
+                let lanes = |numbers: &[f32; COLUMNS]| {
+                    Floats::from_array(from_fn(|lane| numbers[LANES * register + lane]))
+                };
+                *sums = add(
+                    *sums,
+                    [block; LANES],
+                    products,
+                    lanes(scales),
+                    lanes(x_sums),
+                );
             }
         }
-    }
-    for block in 0..BLOCKS {
-        let weights = rows.map(|row| row[block].quants());
-        for column in 0..COLUMNS {
-            let x = columns[column].quants(first + block);
-            for row in 0..ROWS {
-                let scale = lane(scales[row][column], block);
-                let products = dot(weights[row], x).to_floats();
-                sums[row][column] = sums[row][column].add(products.mul(scale));
-            }
+        for (column, sum) in sums.iter().flat_map(|sums| sums.to_array()).enumerate() {
+            out[column * stride + row] = sum;
         }
     }
 }
 
-/// The first numbers; zero where there are fewer than four.
+/// One block more.
 #[inline(always)]
-fn lanes<const COUNT: usize>(numbers: &[f32]) -> Floats {
-    let numbers = &numbers[..COUNT];
-    Floats::from_array(from_fn(
-        |lane| if lane < COUNT { numbers[lane] } else { 0.0 },
-    ))
+fn add<B: Block>(
+    sums: Floats,
+    blocks: [&B; LANES],
+    products: [Integers; LANES],
+    x_scales: Floats,
+    x_sums: Floats,
+) -> Floats {
+    let sums = match B::minima(blocks) {
+        Some(minima) => sums.add(minima.mul(x_sums)),
+        None => sums,
+    };
+    let scales = B::scales(blocks).mul(x_scales);
+    sums.add(Integers::add_lanes(products).to_floats().mul(scales))
 }
 
 #[inline(always)]
-fn lane(floats: Floats, lane: usize) -> Floats {
-    match lane {
-        0 => floats.splat_lane::<0>(),
-        1 => floats.splat_lane::<1>(),
-        2 => floats.splat_lane::<2>(),
-        _ => floats.splat_lane::<3>(),
-    }
+fn registers(quants: &[i16; BLOCK]) -> [Integers; 4] {
+    let bytes: [[u8; 16]; 4] = bytemuck::cast(*quants);
+    bytes.map(Integers::from_bytes)
 }
 
 /// 32 products in four sums.
@@ -131,10 +120,4 @@ fn lane(floats: Floats, lane: usize) -> Floats {
 fn dot(a: [Integers; 4], b: [Integers; 4]) -> Integers {
     let [p, q, r, s]: [Integers; 4] = from_fn(|index| a[index].dot16(b[index]));
     p.add32(q).add32(r.add32(s))
-}
-
-#[inline(always)]
-fn add_lanes(sums: Floats) -> f32 {
-    let [a, b, c, d] = sums.to_array();
-    (a + c) + (b + d)
 }

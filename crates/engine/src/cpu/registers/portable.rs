@@ -49,6 +49,13 @@ impl Integers {
         Self(from_fn(|lane| self.0[lane].wrapping_add(other.0[lane])))
     }
 
+    /// 32-bit lane `l`: the lanes of register `l`, added.
+    #[inline(always)]
+    pub fn add_lanes(registers: [Self; 4]) -> Self {
+        let quarters = |lanes: [u32; 4]| lanes.into_iter().fold(0, u32::wrapping_add);
+        Self(registers.map(|register| quarters(register.0)))
+    }
+
     /// 16-bit lanes without sign, shifted right.
     #[inline(always)]
     pub fn shr16<const BITS: i32>(self) -> Self {
@@ -126,12 +133,6 @@ impl Floats {
     #[inline(always)]
     pub fn splat(value: f32) -> Self {
         Self([value; 4])
-    }
-
-    /// Four times the same lane.
-    #[inline(always)]
-    pub fn splat_lane<const LANE: usize>(self) -> Self {
-        Self([self.0[LANE]; 4])
     }
 
     /// Sums.

@@ -2,7 +2,8 @@
 
 use core::arch::wasm32::{
     f32x4_add, f32x4_convert_i32x4, f32x4_mul, f32x4_splat, i16x8_shl, i16x8_shr, i16x8_splat,
-    i32x4_add, i32x4_dot_i16x8, i32x4_shl, i32x4_shr, i32x4_shuffle, u16x8_shr, v128, v128_and,
+    i32x4_add, i32x4_dot_i16x8, i32x4_shl, i32x4_shr, i32x4_shuffle, i64x2_shuffle, u16x8_shr,
+    v128, v128_and,
 };
 
 /// Eight 16-bit or four 32-bit integers.
@@ -45,6 +46,17 @@ impl Integers {
     #[inline(always)]
     pub fn add32(self, other: Self) -> Self {
         Self(i32x4_add(self.0, other.0))
+    }
+
+    /// 32-bit lane `l`: the lanes of register `l`, added.
+    #[inline(always)]
+    pub fn add_lanes(registers: [Self; 4]) -> Self {
+        let [a, b, c, d] = registers.map(|register| register.0);
+        let pair = |a, b| {
+            Self(i32x4_shuffle::<0, 4, 1, 5>(a, b)).add32(Self(i32x4_shuffle::<2, 6, 3, 7>(a, b)))
+        };
+        let (ab, cd) = (pair(a, b).0, pair(c, d).0);
+        Self(i64x2_shuffle::<0, 2>(ab, cd)).add32(Self(i64x2_shuffle::<1, 3>(ab, cd)))
     }
 
     /// 16-bit lanes without sign, shifted right.
@@ -117,17 +129,6 @@ impl Floats {
     #[inline(always)]
     pub fn splat(value: f32) -> Self {
         Self(f32x4_splat(value))
-    }
-
-    /// Four times the same lane.
-    #[inline(always)]
-    pub fn splat_lane<const LANE: usize>(self) -> Self {
-        Self(match LANE {
-            0 => i32x4_shuffle::<0, 0, 0, 0>(self.0, self.0),
-            1 => i32x4_shuffle::<1, 1, 1, 1>(self.0, self.0),
-            2 => i32x4_shuffle::<2, 2, 2, 2>(self.0, self.0),
-            _ => i32x4_shuffle::<3, 3, 3, 3>(self.0, self.0),
-        })
     }
 
     /// Sums.

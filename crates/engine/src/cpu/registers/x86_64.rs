@@ -6,8 +6,9 @@
 
 use core::arch::x86_64::{
     __m128, __m128i, _mm_add_epi32, _mm_add_ps, _mm_and_si128, _mm_castsi128_ps, _mm_cvtepi32_ps,
-    _mm_madd_epi16, _mm_mul_ps, _mm_set1_epi16, _mm_set1_ps, _mm_shuffle_ps, _mm_slli_epi16,
-    _mm_slli_epi32, _mm_srai_epi16, _mm_srai_epi32, _mm_srli_epi16,
+    _mm_madd_epi16, _mm_mul_ps, _mm_set1_epi16, _mm_set1_ps, _mm_slli_epi16, _mm_slli_epi32,
+    _mm_srai_epi16, _mm_srai_epi32, _mm_srli_epi16, _mm_unpackhi_epi32, _mm_unpackhi_epi64,
+    _mm_unpacklo_epi32, _mm_unpacklo_epi64,
 };
 
 /// Eight 16-bit or four 32-bit integers.
@@ -50,6 +51,19 @@ impl Integers {
     #[inline(always)]
     pub fn add32(self, other: Self) -> Self {
         Self(unsafe { _mm_add_epi32(self.0, other.0) })
+    }
+
+    /// 32-bit lane `l`: the lanes of register `l`, added.
+    #[inline(always)]
+    pub fn add_lanes(registers: [Self; 4]) -> Self {
+        let [a, b, c, d] = registers.map(|register| register.0);
+        let pair = |a, b| {
+            Self(unsafe { _mm_unpacklo_epi32(a, b) })
+                .add32(Self(unsafe { _mm_unpackhi_epi32(a, b) }))
+        };
+        let (ab, cd) = (pair(a, b).0, pair(c, d).0);
+        Self(unsafe { _mm_unpacklo_epi64(ab, cd) })
+            .add32(Self(unsafe { _mm_unpackhi_epi64(ab, cd) }))
     }
 
     /// 16-bit lanes without sign, shifted right.
@@ -122,17 +136,6 @@ impl Floats {
     #[inline(always)]
     pub fn splat(value: f32) -> Self {
         Self(unsafe { _mm_set1_ps(value) })
-    }
-
-    /// Four times the same lane.
-    #[inline(always)]
-    pub fn splat_lane<const LANE: usize>(self) -> Self {
-        Self(match LANE {
-            0 => unsafe { _mm_shuffle_ps::<0x00>(self.0, self.0) },
-            1 => unsafe { _mm_shuffle_ps::<0x55>(self.0, self.0) },
-            2 => unsafe { _mm_shuffle_ps::<0xaa>(self.0, self.0) },
-            _ => unsafe { _mm_shuffle_ps::<0xff>(self.0, self.0) },
-        })
     }
 
     /// Sums.
