@@ -18,7 +18,7 @@ const WINDOW: usize = 512;
 /// Of the twin's perplexity.
 const BOUND: f64 = 0.005;
 /// Of one window's mean surprise: the same window, hence the same tokens.
-const WINDOW_BOUND: f64 = 2e-5;
+const WINDOW_BOUND: f64 = 3e-4;
 
 /// -ln of the probability that `logits` give to `id`.
 fn surprise(logits: &[f32], id: u32) -> f64 {

@@ -16,8 +16,8 @@ use pollster::block_on;
 
 /// Where the twin's best logit leads by more than this, ours must be the same token.
 const CLEAR_GAP: f64 = 0.5;
-/// Largest difference of the top ten logits behind a prompt. They reach 30.
-const LOGIT_BOUND: f64 = 1e-3;
+/// Largest difference of the top ten logits behind a prompt. They reach 30; what enters a quantised weight has 16 bits.
+const LOGIT_BOUND: f64 = 5e-3;
 
 #[test]
 fn teacher_forced_top1_and_first_logits_match_the_f32_twin() {
