@@ -199,7 +199,7 @@ async fn connect(
         target.plain
     };
     let stream = socket.connect(address).await?;
-    Ok(if encrypted && client % 3 == 0 {
+    Ok(if encrypted && client.is_multiple_of(3) {
         Box::new(target.encrypted(stream).await?)
     } else {
         Box::new(stream)
