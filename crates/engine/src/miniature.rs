@@ -9,22 +9,34 @@ use crate::EngineError;
 /// Vocabulary rows of a miniature, at most. Every row of an embedding or a head costs the same, so fewer rows measure as well.
 pub const MAX_VOCABULARY: u32 = 8192;
 
-/// The embedding, `copies` attention units, as many MLP units, and the head of `graph`: same widths and dtypes, own weights,
+/// The embedding, `copies` units of each kind that the blocks of `graph` have, and the head: same widths and dtypes, own weights,
 /// and a vocabulary of at most [`MAX_VOCABULARY`] rows.
 ///
 /// # Errors
-/// A graph without one of the four kinds of unit.
+/// A graph without an embedding, a head, or an attention unit.
 pub fn miniature(graph: &Graph, copies: u32) -> Result<Graph, EngineError> {
     let mut builder = Builder::new(graph);
-    builder.copy_unit(UnitKind::Embedding)?;
-    for _ in 0..copies {
-        builder.copy_unit(UnitKind::Attention)?;
+    for kind in unit_kinds(graph)? {
+        let copies = match kind {
+            UnitKind::Embedding | UnitKind::Head => 1,
+            UnitKind::Attention | UnitKind::Mlp => copies,
+        };
+        for _ in 0..copies {
+            builder.copy_unit(kind)?;
+        }
     }
-    for _ in 0..copies {
-        builder.copy_unit(UnitKind::Mlp)?;
-    }
-    builder.copy_unit(UnitKind::Head)?;
     Ok(builder.copy)
+}
+
+/// Kinds in the order of a miniature. A model whose blocks add attention and MLP at once has no MLP units.
+pub(crate) fn unit_kinds(graph: &Graph) -> Result<Vec<UnitKind>, EngineError> {
+    let kinds = [UnitKind::Embedding, UnitKind::Attention, UnitKind::Mlp, UnitKind::Head];
+    let has = |kind: &UnitKind| graph.units.iter().any(|unit| unit.kind == *kind);
+    let needed = kinds.into_iter().filter(|kind| *kind != UnitKind::Mlp);
+    for kind in needed {
+        unit_of_kind(graph, kind)?;
+    }
+    Ok(kinds.into_iter().filter(has).collect())
 }
 
 /// First unit of a kind.
@@ -109,52 +121,19 @@ impl<'a> Builder<'a> {
     }
 
     fn copy_op(&mut self, op: &Op, values: &mut Values) -> Result<Op, EngineError> {
-        let mut op = op.clone();
-        match &mut op {
-            Op::Embed { weight, out } => {
-                *weight = self.vocabulary_weight(*weight)?;
-                *out = self.value(*out, values)?;
-            }
-            Op::Linear { x, weight, out } => {
-                let to_logits = unit_of_kind(self.source, UnitKind::Head)?.output == *out;
-                *weight = if to_logits {
-                    self.vocabulary_weight(*weight)?
-                } else {
-                    self.weight(*weight)?
-                };
-                self.rename([x, out], values)?;
-            }
-            Op::RmsNorm { x, weight, out, .. } => {
-                *weight = self.weight(*weight)?;
-                self.rename([x, out], values)?;
-            }
-            Op::Rope { x, out, .. } => self.rename([x, out], values)?,
-            Op::Attention {
-                q,
-                k,
-                v,
-                cache,
-                out,
-                ..
-            } => {
-                *cache = self.cache(*cache)?;
-                self.rename([q, k, v, out], values)?;
-            }
-            Op::SiluMul { gate, up, out } => self.rename([gate, up, out], values)?,
-            Op::Add { a, b, out } => self.rename([a, b, out], values)?,
+        let mut copy = op.clone();
+        let operands = copy.operands_mut();
+        for value in operands.inputs.into_iter().flatten() {
+            *value = self.value(*value, values)?;
         }
-        Ok(op)
-    }
-
-    fn rename<const N: usize>(
-        &mut self,
-        names: [&mut ValueId; N],
-        values: &mut Values,
-    ) -> Result<(), EngineError> {
-        for name in names {
-            *name = self.value(*name, values)?;
+        for weight in operands.weights.into_iter().flatten() {
+            *weight = self.weight(*weight, op)?;
         }
-        Ok(())
+        if let Some(cache) = operands.cache {
+            *cache = self.cache(*cache)?;
+        }
+        *operands.output = self.value(*operands.output, values)?;
+        Ok(copy)
     }
 
     fn value(&mut self, value: ValueId, values: &mut Values) -> Result<ValueId, EngineError> {
@@ -177,26 +156,35 @@ impl<'a> Builder<'a> {
         Ok(copied)
     }
 
-    fn vocabulary_weight(&mut self, weight: WeightId) -> Result<WeightId, EngineError> {
+    /// A weight of its own, except for those with a row or an element per entry of the vocabulary: these stay tied.
+    fn weight(&mut self, weight: WeightId, op: &Op) -> Result<WeightId, EngineError> {
+        let to_logits = unit_of_kind(self.source, UnitKind::Head)?.output == op.output();
+        if !to_logits && !matches!(op, Op::Embed { .. }) {
+            return self.smaller_weight(weight, u32::MAX);
+        }
         if let Some(copied) = self.vocabulary_weights.get(&weight) {
             return Ok(*copied);
         }
-        let copied = self.weight_of_rows(weight, self.copy.vocabulary)?;
+        let copied = self.smaller_weight(weight, self.copy.vocabulary)?;
         self.vocabulary_weights.insert(weight, copied);
         Ok(copied)
     }
 
-    fn weight(&mut self, weight: WeightId) -> Result<WeightId, EngineError> {
-        self.weight_of_rows(weight, u32::MAX)
-    }
-
-    fn weight_of_rows(&mut self, weight: WeightId, max_rows: u32) -> Result<WeightId, EngineError> {
+    /// With at most so many outputs: rows of a matrix, elements of a bias.
+    fn smaller_weight(
+        &mut self,
+        weight: WeightId,
+        max_outputs: u32,
+    ) -> Result<WeightId, EngineError> {
         let source = self
             .source
             .weights
             .get(weight.0 as usize)
             .ok_or_else(|| dangling("weight", weight.0))?;
-        let rows = source.rows.min(max_rows);
+        let (rows, cols) = match source.rows {
+            1 => (1, source.cols.min(max_outputs)),
+            rows => (rows.min(max_outputs), source.cols),
+        };
         let start = self
             .copy
             .weights
@@ -204,16 +192,17 @@ impl<'a> Builder<'a> {
             .map_or(0, |weight| weight.range.end);
         let bytes = source
             .dtype
-            .row_bytes(source.cols)
+            .row_bytes(cols)
             .ok_or_else(|| dangling("row length of weight", weight.0))?;
         let copied = WeightId(self.copy.weights.len() as u32);
         let name = format!("synthetic.{}.{}", copied.0, source.name);
         let range = start..start + bytes * u64::from(rows);
         self.copy.weights.push(Weight {
             name,
+            dtype: source.dtype,
             rows,
+            cols,
             range,
-            ..source.clone()
         });
         Ok(copied)
     }

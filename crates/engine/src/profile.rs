@@ -5,11 +5,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use model::{Graph, NumericClass, UnitKind, UnitRange, WeightId};
+use model::{Graph, NumericClass, Unit, UnitKind, UnitRange, WeightId};
 
 use crate::{
     EngineError, Executor, Input, Phase, Setup, Step, Want,
-    miniature::{miniature, unit_of_kind},
+    miniature::{miniature, unit_kinds, unit_of_kind},
     synthetic,
 };
 
@@ -45,20 +45,16 @@ pub async fn measure<E: Executor>(
 ) -> Result<EngineProfileNumbers, EngineError> {
     let copies = copies(graph)?;
     let miniature = Arc::new(miniature(graph, copies)?);
-    let kinds = [
-        (UnitKind::Embedding, 1),
-        (UnitKind::Attention, copies),
-        (UnitKind::Mlp, copies),
-        (UnitKind::Head, 1),
-    ];
-    let stages = consecutive(kinds.map(|(_, units)| units));
+    let kinds = unit_kinds(graph)?;
+    let stages = stages(&miniature);
+    let embedding = UnitRange { start: 0, end: 1 };
     let class = NumericClass {
         context_columns: class.context_columns.min(class.chunk_columns + 1),
         ..class
     };
     let setup = Setup {
         graph: Arc::clone(&miniature),
-        stages: stages.to_vec(),
+        stages: stages.clone(),
         class,
     };
     let mut executor = make(setup).await?;
@@ -77,16 +73,16 @@ pub async fn measure<E: Executor>(
     let mut numbers = EngineProfileNumbers {
         decode_ms_per_unit: BTreeMap::new(),
         chunk_ms_per_unit: BTreeMap::new(),
-        ms_per_call: stopwatch.decode_ms(stages[0]).await?,
+        ms_per_call: stopwatch.decode_ms(embedding).await?,
     };
     let vocabulary_scale = f64::from(graph.vocabulary) / f64::from(miniature.vocabulary.max(1));
-    for ((kind, units), stage) in kinds.into_iter().zip(stages) {
+    for (kind, stage) in kinds.into_iter().zip(stages) {
         let scale = if kind == UnitKind::Head {
             vocabulary_scale
         } else {
             1.0
         };
-        let per_unit = |ms: f64| (ms - numbers.ms_per_call).max(0.0) * scale / f64::from(units);
+        let per_unit = |ms: f64| (ms - numbers.ms_per_call).max(0.0) * scale / f64::from(stage.len());
         let want = if kind == UnitKind::Head {
             Want::LastColumn
         } else {
@@ -103,7 +99,10 @@ pub async fn measure<E: Executor>(
 /// How many attention and MLP units to measure together.
 fn copies(graph: &Graph) -> Result<u32, EngineError> {
     let mut bytes = 0;
-    for kind in [UnitKind::Attention, UnitKind::Mlp] {
+    for kind in unit_kinds(graph)? {
+        if matches!(kind, UnitKind::Embedding | UnitKind::Head) {
+            continue;
+        }
         let weight_bytes = |id: &WeightId| {
             graph
                 .weights
@@ -119,16 +118,19 @@ fn copies(graph: &Graph) -> Result<u32, EngineError> {
     Ok((BLOCK_BYTES / bytes.max(1)).clamp(1, MAX_COPIES) as u32)
 }
 
-fn consecutive(lengths: [u32; 4]) -> [UnitRange; 4] {
+/// One stage for the units of each kind.
+fn stages(miniature: &Graph) -> Vec<UnitRange> {
     let mut start = 0;
-    lengths.map(|len| {
+    let runs = miniature.units.chunk_by(|unit, next| unit.kind == next.kind);
+    let stage = |units: &[Unit]| {
         let range = UnitRange {
             start,
-            end: start + len,
+            end: start + units.len() as u32,
         };
         start = range.end;
         range
-    })
+    };
+    runs.map(stage).collect()
 }
 
 struct Stopwatch<E, Now> {

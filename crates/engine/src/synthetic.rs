@@ -61,14 +61,17 @@ pub fn hidden(graph: &Graph, columns: u32) -> Vec<f32> {
         .collect()
 }
 
-/// One row in file layout: gains close to one, matrix rows of about unit length, so that values keep their scale through a unit.
+/// One row in file layout: gains close to one, biases close to none, matrix rows of about unit length, so that values keep their
+/// scale through a unit.
 fn push_row(out: &mut Vec<u8>, weight: &Weight, seed: u64) {
     let mut random = SplitMix(seed);
     let deviation = 1.0 / f64::from(weight.cols).sqrt();
-    let is_gain = weight.rows == 1;
+    let (is_row, is_bias) = (weight.rows == 1, weight.name.ends_with(".bias"));
     let mut element = |deviation: f64| {
         let uniform = random.uniform() * 2.0 - 1.0;
-        if is_gain {
+        if is_bias {
+            0.1 * uniform
+        } else if is_row {
             1.0 + 0.1 * uniform
         } else {
             3.0_f64.sqrt() * deviation * uniform

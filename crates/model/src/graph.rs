@@ -40,17 +40,59 @@ pub struct CacheSpec {
     pub width: u32,
 }
 
+/// Which elements of a head rotate together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pairing {
+    /// 2i with 2i + 1: llama's tensors as GGUF has them; GPT-J.
+    Neighbours,
+    /// i with i + rotary_dim / 2: most others ("NeoX").
+    Halves,
+}
+
+/// How fast the pairs of a head rotate: pair i turns by position * scale * base^(-2i / rotary_dim) / factors\[i\].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Frequencies {
+    /// Elements per head that are rotated; even.
+    pub rotary_dim: u32,
+    /// theta.
+    pub base: f32,
+    /// Below 1 where a model was stretched beyond the context it was first trained for.
+    pub scale: f32,
+    /// One row of rotary_dim / 2 divisors, stored as F32 (Llama 3.1).
+    pub factors: Option<WeightId>,
+}
+
+/// What the elements of an MLP go through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Activation {
+    /// x / (1 + e^-x).
+    Silu,
+    /// x * Phi(x) by way of tanh, as all models here were trained (arXiv 1606.08415, section 2).
+    Gelu,
+    /// max(x, 0).
+    Relu,
+}
+
 /// One operation. All tensors are columns x width, f32 in the executor.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Op {
-    /// out = weight[token id].
+    /// out = weight\[token id\].
     Embed {
         /// Vocabulary x hidden.
         weight: WeightId,
         /// Hidden state.
         out: ValueId,
     },
-    /// out = x / sqrt(mean(x^2) + eps) * weight.
+    /// out = weight\[position + offset\]: learned positions.
+    Positions {
+        /// At least as many rows as the longest context plus `offset`.
+        weight: WeightId,
+        /// Rows before that of position 0.
+        offset: u32,
+        /// Output.
+        out: ValueId,
+    },
+    /// out = x / sqrt(mean(x^2) + eps) * weight, for each run of as many elements as the weight has: a column, or a head of it.
     RmsNorm {
         /// Input.
         x: ValueId,
@@ -61,17 +103,31 @@ pub enum Op {
         /// Output.
         out: ValueId,
     },
-    /// out[r] = sum over c of weight[r, c] * x[c].
+    /// out = (x - mean(x)) / sqrt(variance(x) + eps) * weight + bias (arXiv 1607.06450).
+    LayerNorm {
+        /// Input.
+        x: ValueId,
+        /// Gain, one row.
+        weight: WeightId,
+        /// One row.
+        bias: WeightId,
+        /// Added to the variance.
+        eps: f32,
+        /// Output.
+        out: ValueId,
+    },
+    /// out\[r\] = sum over c of weight\[r, c\] * x\[c\], + bias\[r\] where there is one.
     Linear {
         /// Input, `cols` wide.
         x: ValueId,
         /// `rows` x `cols`.
         weight: WeightId,
+        /// One row of `rows` elements.
+        bias: Option<WeightId>,
         /// Output, `rows` wide.
         out: ValueId,
     },
-    /// Rotates pairs (2i, 2i + 1) of the first `rotary_dim` elements of each head by position * freq_base^(-2i / rotary_dim)
-    /// (RoFormer, arXiv 2104.09864, in the interleaved order GGUF's llama tensors are permuted for).
+    /// Rotates pairs of the first `rotary_dim` elements of each head (RoFormer, arXiv 2104.09864).
     Rope {
         /// Input, heads * head_dim wide.
         x: ValueId,
@@ -79,10 +135,10 @@ pub enum Op {
         heads: u32,
         /// Elements per head.
         head_dim: u32,
-        /// Elements per head that are rotated; even.
-        rotary_dim: u32,
-        /// theta.
-        freq_base: f32,
+        /// Which elements make a pair.
+        pairing: Pairing,
+        /// How fast they rotate.
+        frequencies: Frequencies,
         /// Output.
         out: ValueId,
     },
@@ -103,17 +159,41 @@ pub enum Op {
         head_dim: u32,
         /// Multiplies q.k before the softmax.
         scale: f32,
+        /// A column sees itself and so many less one before it; all of them where there is none.
+        window: Option<u32>,
+        /// Whether a score is lowered by the distance times the head's slope (ALiBi, arXiv 2108.12409; see [`alibi_slope`]).
+        alibi: bool,
         /// Cache of this op.
         cache: CacheId,
         /// heads * head_dim wide.
         out: ValueId,
     },
-    /// out = silu(gate) * up.
-    SiluMul {
-        /// Goes through x * sigmoid(x).
+    /// out = activation(x).
+    Activate {
+        /// Which.
+        function: Activation,
+        /// Input.
+        x: ValueId,
+        /// Output.
+        out: ValueId,
+    },
+    /// out = activation(gate) * up.
+    Gate {
+        /// Which.
+        function: Activation,
+        /// Goes through the activation.
         gate: ValueId,
         /// Multiplies it.
         up: ValueId,
+        /// Output.
+        out: ValueId,
+    },
+    /// out = x * factor.
+    Scale {
+        /// Input.
+        x: ValueId,
+        /// Multiplies it.
+        factor: f32,
         /// Output.
         out: ValueId,
     },
@@ -126,6 +206,14 @@ pub enum Op {
         /// Output.
         out: ValueId,
     },
+}
+
+/// ALiBi's slope of a head: 2^(-8 (h + 1) / n) for the first n heads, the largest power of two that there are, and what lies between
+/// for the rest: 2^(-4 (2 (h - n) + 1) / n).
+pub fn alibi_slope(head: u32, heads: u32) -> f32 {
+    let power = 1_u32 << heads.max(1).ilog2();
+    let steps = if head < power { 2 * (head + 1) } else { 2 * (head - power) + 1 };
+    libm::exp2(-4.0 * f64::from(steps) / f64::from(power)) as f32
 }
 
 /// What a unit costs depends on its kind.

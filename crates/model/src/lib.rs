@@ -12,6 +12,7 @@ pub mod error;
 pub mod gguf;
 pub mod graph;
 pub mod manifest;
+pub mod operands;
 pub mod segment;
 pub mod transmission;
 pub mod wire;
@@ -20,5 +21,6 @@ pub use class::{ClassError, EngineKind, NumericClass, WireDtype};
 pub use dtype::DType;
 pub use error::ModelError;
 pub use graph::{
-    CacheId, CacheSpec, Graph, Op, Unit, UnitKind, UnitRange, ValueId, Weight, WeightId,
+    Activation, CacheId, CacheSpec, Frequencies, Graph, Op, Pairing, Unit, UnitKind, UnitRange,
+    ValueId, Weight, WeightId,
 };

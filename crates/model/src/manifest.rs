@@ -7,7 +7,7 @@ use core::{fmt, ops::Range};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 
-use crate::{error::ModelError, gguf::Header};
+use crate::{error::ModelError, gguf::Header, graph::Graph};
 
 /// Bytes of a chunk, unless one row is longer.
 pub(crate) const CHUNK_BYTES: u64 = 1 << 20;
@@ -165,24 +165,24 @@ impl Manifest {
     }
 }
 
-/// Where the chunks of a file lie: the header first, then whole rows of one tensor each, ascending.
+/// Where the chunks of a file lie: the header first, then whole rows of one weight of the graph each, ascending.
 ///
 /// # Errors
 /// A row that is longer than any chunk may be.
-pub fn layout(header: &Header) -> Result<Vec<Range<u64>>, ModelError> {
+pub fn layout(header: &Header, graph: &Graph) -> Result<Vec<Range<u64>>, ModelError> {
     let mut chunks = Vec::new();
     split(&mut chunks, 0..header.header_bytes, CHUNK_BYTES);
-    let mut tensors: Vec<_> = header.tensors.iter().collect();
-    tensors.sort_by_key(|tensor| tensor.range.start);
-    for tensor in tensors {
-        let row_bytes = tensor.dtype.row_bytes(tensor.cols).unwrap_or(0);
+    let mut weights: Vec<_> = graph.weights.iter().collect();
+    weights.sort_by_key(|weight| weight.range.start);
+    for weight in weights {
+        let row_bytes = weight.dtype.row_bytes(weight.cols).unwrap_or(0);
         if row_bytes == 0 || row_bytes > u64::from(MAX_CHUNK_BYTES) {
             return Err(ModelError::Corrupt {
-                detail: format!("a row of tensor {} has {row_bytes} bytes", tensor.name),
+                detail: format!("a row of tensor {} has {row_bytes} bytes", weight.name),
             });
         }
         let rows = (CHUNK_BYTES / row_bytes).max(1);
-        split(&mut chunks, tensor.range.clone(), rows * row_bytes);
+        split(&mut chunks, weight.range.clone(), rows * row_bytes);
     }
     Ok(chunks)
 }

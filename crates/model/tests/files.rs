@@ -40,7 +40,7 @@ fn manifest_of(bytes: &[u8], header: &Header) -> Manifest {
     Manifest {
         file_bytes: bytes.len() as u64,
         header_bytes: header.header_bytes,
-        chunks: manifest::layout(header)
+        chunks: manifest::layout(header, &arch::build(header).unwrap())
             .unwrap()
             .into_iter()
             .map(chunk)

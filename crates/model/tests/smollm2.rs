@@ -117,7 +117,7 @@ fn segments_ask_for_their_own_bytes_in_file_order() {
 #[test]
 fn chunks_hold_whole_rows_of_one_tensor() {
     let (header, file_bytes) = smollm2();
-    let chunks = manifest::layout(&header).unwrap();
+    let chunks = manifest::layout(&header, &arch::build(&header).unwrap()).unwrap();
     assert!(chunks.windows(2).all(|pair| pair[0].end <= pair[1].start));
     assert!(
         chunks

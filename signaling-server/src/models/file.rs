@@ -77,8 +77,8 @@ impl Model {
         let mut file = File::open(path)?;
         let stamp = Stamp::of(&file)?;
         let header = header(&mut file, stamp.file_bytes)?;
-        arch::build(&header)?;
-        let layout = manifest::layout(&header)?;
+        let graph = arch::build(&header)?;
+        let layout = manifest::layout(&header, &graph)?;
         let manifest = match cache::load(path, &stamp, &header, &layout) {
             Some(manifest) => manifest,
             None => {

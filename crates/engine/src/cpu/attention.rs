@@ -2,6 +2,8 @@
 
 use core::array::from_fn;
 
+use model::graph::alibi_slope;
+
 use super::{
     exponential::exp,
     lanes::{dot, dot_tile, sum},
@@ -28,6 +30,10 @@ pub struct Heads {
     pub head_dim: usize,
     /// Multiplies q.k before the softmax.
     pub scale: f32,
+    /// Columns that a column sees, itself included.
+    pub window: usize,
+    /// Whether a score is lowered by the distance times the head's slope.
+    pub alibi: bool,
 }
 
 impl Cache {
@@ -102,14 +108,20 @@ impl Cache {
             .zip(out.chunks_exact_mut(width))
             .enumerate()
         {
-            let scores = &mut scores[..position + column + 1];
+            let visible = position + column + 1;
+            let first = visible.saturating_sub(shape.window);
+            let scores = &mut scores[first..visible];
             let heads = queries
                 .chunks_exact(shape.head_dim)
                 .zip(out.chunks_exact_mut(shape.head_dim));
             for (head, (query, out)) in heads.enumerate() {
+                let slope = match shape.alibi {
+                    true => alibi_slope(head as u32, shape.heads as u32),
+                    false => 0.0,
+                };
                 self.attend_head(
-                    head / group * shape.head_dim,
-                    shape.scale,
+                    (first, head / group * shape.head_dim),
+                    (shape.scale, slope),
                     query,
                     scores,
                     out,
@@ -118,19 +130,18 @@ impl Cache {
         }
     }
 
-    /// One query head against the KV head whose elements start at `offset`; every column of `scores` is visible.
+    /// One query head against the KV head whose elements start at `offset` of column `first`; every column of `scores` is visible.
     #[inline(always)]
     fn attend_head(
         &self,
-        offset: usize,
-        scale: f32,
+        (first, offset): (usize, usize),
+        (scale, slope): (f32, f32),
         query: &[f32],
         scores: &mut [f32],
         out: &mut [f32],
     ) {
         let head = offset..offset + query.len();
-        let mut keys = self
-            .keys
+        let mut keys = self.keys[first * self.width..]
             .chunks_exact(self.width)
             .map(|key| &key[head.clone()]);
         let (tiles, rest) = scores.as_chunks_mut::<TILE_COLUMNS>();
@@ -141,11 +152,15 @@ impl Cache {
         for (score, key) in rest.iter_mut().zip(keys) {
             *score = dot(query, key) * scale;
         }
+        if slope > 0.0 {
+            for (distance, score) in scores.iter_mut().rev().enumerate() {
+                *score -= slope * distance as f32;
+            }
+        }
 
         let total = exponentials(scores);
         out.fill(0.0);
-        let mut values = self
-            .values
+        let mut values = self.values[first * self.width..]
             .chunks_exact(self.width)
             .map(|value| &value[head.clone()]);
         let (tiles, rest) = scores.as_chunks::<TILE_COLUMNS>();

@@ -67,6 +67,13 @@ impl Matrix<'_> {
         let start = index * self.row_bytes;
         dequantise::row(self.dtype, &self.bytes[start..start + self.row_bytes], out);
     }
+
+    /// The row of a vector, written to the front of `out`.
+    pub fn only_row<'out>(&self, out: &'out mut [f32]) -> &'out [f32] {
+        let row = &mut out[..self.cols];
+        self.dequantise_row(0, row);
+        row
+    }
 }
 
 /// `x` is columns x cols, `out` columns x rows.
@@ -100,7 +107,7 @@ fn products<const ROWS: usize>(
     scratch: &mut Scratch,
 ) {
     let Scratch { rows, activations } = scratch;
-    if weight.dtype.block_elements() == 1 {
+    if !has_integer_products(weight.dtype) {
         return tiles::<ROWS>(weight, x, out, rows);
     }
     activations.quantise(x, weight.cols);
@@ -109,8 +116,13 @@ fn products<const ROWS: usize>(
         DType::Q8_0 => integer::products::<Q8_0>(weight.bytes, blocks, activations, out),
         DType::Q4_0 => integer::products::<Q4_0>(weight.bytes, blocks, activations, out),
         DType::Q4_1 => integer::products::<Q4_1>(weight.bytes, blocks, activations, out),
-        DType::F32 | DType::F16 => {}
+        _ => {}
     }
+}
+
+/// Whether weights of this type meet x in 16 bits.
+pub const fn has_integer_products(dtype: DType) -> bool {
+    matches!(dtype, DType::Q8_0 | DType::Q4_0 | DType::Q4_1)
 }
 
 /// `ROWS` rows by two columns are as many sums as the registers hold.

@@ -1,18 +1,19 @@
 //! Everything a forward call writes to, allocated before the first one, and the walk over the ops of a segment.
 
-use model::{Graph, NumericClass, Op, ValueId, WireDtype, wire};
+use model::{Graph, NumericClass, Op, ValueId, WeightId, WireDtype, wire};
 
 use super::{
+    activation_functions,
     attention::{Cache, Heads},
     elementwise,
-    linear::{Scratch, linear},
+    linear::{self, Scratch, linear},
     rope::rotate,
     store::Store,
 };
 use crate::{
     EngineError, Input,
     memory::zeroed,
-    segment::{Buffers, Call, OUT, Rotations, Stage, max_columns, misuse, operands},
+    segment::{Buffers, Call, OUT, Rotations, Stage, max_columns, misuse},
 };
 
 /// What is written to while running.
@@ -49,30 +50,22 @@ impl Memory {
         let mut rotations = Rotations::default();
         let (mut longest_row, mut longest_quantised_row) = (0, 0);
         for op in stages.iter().flat_map(|stage| stage.ops(graph)) {
-            match *op {
-                Op::Rope {
-                    rotary_dim,
-                    freq_base,
-                    ..
-                } => rotations.add(rotary_dim, freq_base, columns),
-                Op::Attention { cache, .. } => {
-                    let width = graph.caches[cache.0 as usize].width;
-                    let cache = &mut caches[cache.0 as usize];
-                    *cache = Some(Cache::new(
-                        width as usize,
-                        floats(context, width)?,
-                        floats(context, width)?,
-                    ));
+            for weight in op.weights().filter_map(|id| graph.weights.get(id.0 as usize)) {
+                longest_row = weight.cols.max(longest_row);
+                if linear::has_integer_products(weight.dtype) {
+                    longest_quantised_row = weight.cols.max(longest_quantised_row);
                 }
-                Op::RmsNorm { x, weight, .. } | Op::Linear { x, weight, .. } => {
-                    let quantised = graph.weights[weight.0 as usize].dtype.block_elements() > 1;
-                    let longest = match quantised && matches!(op, Op::Linear { .. }) {
-                        true => &mut longest_quantised_row,
-                        false => &mut longest_row,
-                    };
-                    *longest = graph.values[x.0 as usize].max(*longest);
-                }
-                Op::Embed { .. } | Op::SiluMul { .. } | Op::Add { .. } => {}
+            }
+            if let Op::Rope { frequencies, .. } = op {
+                rotations.add(*frequencies, columns);
+            }
+            if let Some(cache) = op.cache() {
+                let width = graph.caches[cache.0 as usize].width;
+                caches[cache.0 as usize] = Some(Cache::new(
+                    width as usize,
+                    floats(context, width)?,
+                    floats(context, width)?,
+                ));
             }
         }
         let scratch = Scratch::new(
@@ -88,6 +81,14 @@ impl Memory {
             scores: zeroed(context)?,
             wire: class.wire,
         })
+    }
+
+    /// Takes note of a weight that changes what was prepared.
+    ///
+    /// # Errors
+    /// Rotations that make no sense.
+    pub fn put_rows(&mut self, id: WeightId, bytes: &[u8]) -> Result<(), EngineError> {
+        self.rotations.put_factors(id, bytes)
     }
 
     /// Runs every unit of the stage; `out` becomes the wanted columns of its last value.
@@ -150,7 +151,7 @@ impl Memory {
         op: &Op,
         call: &Call<'_>,
     ) -> Result<(), EngineError> {
-        let value = operands::output(op);
+        let value = op.output();
         let columns = stage.demand(value, call.want).of(call.columns);
         let fills_cache = matches!(op, Op::Attention { .. });
         let mut out = core::mem::take(&mut self.values[stage.buffer(value)]);
@@ -182,7 +183,7 @@ impl Memory {
             ..
         } = self;
         let width_of = |value: ValueId| graph.values[value.0 as usize] as usize;
-        let width = width_of(operands::output(op));
+        let width = width_of(op.output());
         let columns = out.len() / width;
         let every_column = |value: ValueId| values[stage.buffer(value)].as_slice();
         let last_columns = |value: ValueId| {
@@ -200,31 +201,55 @@ impl Memory {
                     table.dequantise_row(*token as usize, out);
                 }
             }
+            Op::Positions { weight, offset, .. } => {
+                let table = store.matrix(graph, weight)?;
+                let first = offset as usize + call.position + call.columns - columns;
+                for (row, out) in (first..).zip(out.chunks_exact_mut(width)) {
+                    table.dequantise_row(row, out);
+                }
+            }
             Op::RmsNorm { x, weight, eps, .. } => {
-                let gain = &mut scratch.rows[..width];
-                store.matrix(graph, weight)?.dequantise_row(0, gain);
+                let gain = store.matrix(graph, weight)?.only_row(&mut scratch.rows);
                 elementwise::rms_norm(last_columns(x), gain, eps, out);
             }
-            Op::Linear { x, weight, .. } => {
-                linear(store.matrix(graph, weight)?, last_columns(x), out, scratch)
+            Op::LayerNorm {
+                x,
+                weight,
+                bias,
+                eps,
+                ..
+            } => {
+                let (gain, rest) = scratch.rows.split_at_mut(width);
+                let gain = store.matrix(graph, weight)?.only_row(gain);
+                let bias = store.matrix(graph, bias)?.only_row(rest);
+                elementwise::layer_norm(last_columns(x), gain, bias, eps, out);
+            }
+            Op::Linear {
+                x, weight, bias, ..
+            } => {
+                linear(store.matrix(graph, weight)?, last_columns(x), out, scratch);
+                if let Some(bias) = bias {
+                    let bias = store.matrix(graph, bias)?.only_row(&mut scratch.rows);
+                    elementwise::add_row(bias, out);
+                }
             }
             Op::Rope {
                 x,
                 head_dim,
-                rotary_dim,
-                freq_base,
+                pairing,
+                frequencies,
                 ..
             } => {
                 let rotation = rotations
-                    .of(rotary_dim, freq_base)
+                    .of(frequencies)
                     .ok_or_else(|| misuse("no rotation table".into()))?;
-                let (rotary_dim, head_dim) = (rotary_dim as usize, head_dim as usize);
                 rotate(
+                    pairing,
                     rotation.cos_sin(),
-                    rotary_dim,
+                    rotation.rotary_dim() as usize,
                     last_columns(x),
                     width,
-                    head_dim,
+                    head_dim as usize,
                     out,
                 );
             }
@@ -236,6 +261,8 @@ impl Memory {
                 kv_heads,
                 head_dim,
                 scale,
+                window,
+                alibi,
                 cache,
                 ..
             } => {
@@ -247,6 +274,8 @@ impl Memory {
                     kv_heads: kv_heads as usize,
                     head_dim: head_dim as usize,
                     scale,
+                    window: window.map_or(usize::MAX, |window| window as usize),
+                    alibi,
                 };
                 cache.attend(
                     heads,
@@ -256,9 +285,13 @@ impl Memory {
                     out,
                 );
             }
-            Op::SiluMul { gate, up, .. } => {
-                elementwise::silu_mul(last_columns(gate), last_columns(up), out)
+            Op::Activate { function, x, .. } => {
+                activation_functions::activate(function, last_columns(x), out)
             }
+            Op::Gate {
+                function, gate, up, ..
+            } => activation_functions::gate(function, last_columns(gate), last_columns(up), out),
+            Op::Scale { x, factor, .. } => elementwise::scale(last_columns(x), factor, out),
             Op::Add { a, b, .. } => elementwise::add(last_columns(a), last_columns(b), out),
         }
         Ok(())

@@ -4,6 +4,7 @@
 //! in prefill and decode alike. So rule 2 of the numeric contract holds by construction, and a replayed or re-prefilled run has
 //! the bits of an undisturbed one even where it meets another chunk grid.
 
+mod activation_functions;
 mod activations;
 mod attention;
 mod blocks;
@@ -27,7 +28,7 @@ use model::{EngineKind, Graph, NumericClass, WeightId};
 use self::{memory::Memory, store::Store};
 use crate::{
     EngineError, Executor, Input, Setup, Step,
-    segment::{Buffers, Call, Stage, check_class, misuse},
+    segment::{Buffers, Call, Stage, check_class, check_positions, misuse},
 };
 
 /// CPU executor of a member's segments.
@@ -57,6 +58,7 @@ impl CpuExecutor {
         for range in ranges {
             stages.push(Stage::new(&graph, range, &mut buffers)?);
         }
+        check_positions(&graph, class, &stages)?;
         let store = Store::new(&graph, &stages)?;
         let memory = Memory::new(&graph, class, &stages, &buffers)?;
         Ok(Self {
@@ -81,7 +83,9 @@ impl Executor for CpuExecutor {
         first_row: u32,
         bytes: &[u8],
     ) -> Result<(), EngineError> {
-        self.store.put_rows(&self.graph, weight, first_row, bytes)
+        self.store
+            .put_rows(&self.graph, weight, first_row, bytes)?;
+        self.memory.put_rows(weight, bytes)
     }
 
     async fn finish_loading(&mut self) -> Result<(), EngineError> {

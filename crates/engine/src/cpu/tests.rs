@@ -1,12 +1,13 @@
 //! Kernels against double precision, on odd shapes, with dequantisation written a second time.
 
 use half::f16;
-use model::DType;
+use model::{Activation, DType, Frequencies, Pairing, WeightId, graph::alibi_slope};
 use proptest::{collection::vec, prelude::*, test_runner::RngSeed};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::{
+    activation,
     attention::{Cache, Heads},
     elementwise,
     linear::{Matrix, Scratch, linear, linear_portable},
@@ -147,6 +148,8 @@ proptest! {
     #[test]
     fn attention_matches_double_precision(
         (kv_heads, group, head_dim, position, columns) in (1..4_usize, 1..4_usize, 1..20_usize, 0..19_usize, 1..5_usize),
+        window in prop_oneof![Just(usize::MAX), 1..12_usize],
+        alibi: bool,
         seed: u64,
     ) {
         let mut random = crate::synthetic::SplitMix(seed);
@@ -160,14 +163,19 @@ proptest! {
         cache.write(0, &keys, &values);
         let scale = 1.0 / (head_dim as f32).sqrt();
         let mut out = vec![f32::NAN; queries.len()];
-        cache.attend(Heads { heads, kv_heads, head_dim, scale }, position, &queries, &mut vec![f32::NAN; context], &mut out);
+        cache.attend(Heads { heads, kv_heads, head_dim, scale, window, alibi }, position, &queries, &mut vec![f32::NAN; context], &mut out);
 
         for (index, (query, out)) in queries.chunks(head_dim).zip(out.chunks(head_dim)).enumerate() {
             let (column, head) = (index / heads, index % heads);
             let at = |rows: &[f32], row: usize, element: usize| f64::from(rows[row * kv_width + head / group * head_dim + element]);
             let visible = position + column + 1;
-            let score = |row| (0..head_dim).map(|e| f64::from(query[e]) * at(&keys, row, e)).sum::<f64>() * f64::from(scale);
-            let weights: Vec<f64> = (0..visible).map(|row| score(row).exp()).collect();
+            let slope = if alibi { f64::from(alibi_slope(head as u32, heads as u32)) } else { 0.0 };
+            let score = |row| {
+                let product = (0..head_dim).map(|e| f64::from(query[e]) * at(&keys, row, e)).sum::<f64>();
+                product * f64::from(scale) - slope * (visible - 1 - row) as f64
+            };
+            let seen = |row: usize| visible - row <= window;
+            let weights: Vec<f64> = (0..visible).map(|row| if seen(row) { score(row).exp() } else { 0.0 }).collect();
             let total: f64 = weights.iter().sum();
             for (element, out) in out.iter().enumerate() {
                 let exact = (0..visible).map(|row| weights[row] * at(&values, row, element)).sum::<f64>() / total;
@@ -177,18 +185,41 @@ proptest! {
     }
 
     #[test]
-    fn norm_and_activation_match_double_precision((gain, x, up) in (1..40_usize).prop_flat_map(|width| (numbers(width), numbers(3 * width), numbers(3 * width)))) {
+    fn norms_match_double_precision((gain, bias, x) in (1..40_usize).prop_flat_map(|width| (numbers(width), numbers(width), numbers(3 * width)))) {
         let (width, eps) = (gain.len(), 1e-5_f32);
-        let (mut norm, mut silu) = (vec![f32::NAN; x.len()], vec![f32::NAN; x.len()]);
-        elementwise::rms_norm(&x, &gain, eps, &mut norm);
-        elementwise::silu_mul(&x, &up, &mut silu);
+        let (mut rms, mut layer) = (vec![f32::NAN; x.len()], vec![f32::NAN; x.len()]);
+        elementwise::rms_norm(&x, &gain, eps, &mut rms);
+        elementwise::layer_norm(&x, &gain, &bias, eps, &mut layer);
         for (index, value) in x.iter().copied().map(f64::from).enumerate() {
             let column = &x[index / width * width..][..width];
-            let mean_square = column.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / width as f64;
-            let exact = value / (mean_square + f64::from(eps)).sqrt() * f64::from(gain[index % width]);
-            prop_assert!((f64::from(norm[index]) - exact).abs() <= 1e-6 * exact.abs() + 1e-7);
-            let exact = value / (1.0 + (-value).exp()) * f64::from(up[index]);
-            prop_assert!((f64::from(silu[index]) - exact).abs() <= 1e-6 * exact.abs() + 1e-7);
+            let mean_of = |f: &dyn Fn(f64) -> f64| column.iter().map(|x| f(f64::from(*x))).sum::<f64>() / width as f64;
+            let (gain, bias) = (f64::from(gain[index % width]), f64::from(bias[index % width]));
+            let exact = value / (mean_of(&|x| x * x) + f64::from(eps)).sqrt() * gain;
+            prop_assert!((f64::from(rms[index]) - exact).abs() <= 1e-6 * exact.abs() + 1e-7);
+            let mean = mean_of(&|x| x);
+            let inverse = 1.0 / (mean_of(&|x| (x - mean).powi(2)) + f64::from(eps)).sqrt();
+            let exact = (value - mean) * inverse * gain + bias;
+            // The mean of a few numbers is off by their last bits, which a small variance makes large.
+            prop_assert!((f64::from(layer[index]) - exact).abs() <= 1e-6 * (1.0 + inverse), "{} {exact}", layer[index]);
+        }
+    }
+
+    #[test]
+    fn activations_match_double_precision((x, up) in (1..40_usize).prop_flat_map(|width| (vec(-12.0_f32..12.0, width), numbers(width)))) {
+        for function in [Activation::Silu, Activation::Gelu, Activation::Relu] {
+            let (mut active, mut gated) = (vec![f32::NAN; x.len()], vec![f32::NAN; x.len()]);
+            activation::activate(function, &x, &mut active);
+            activation::gate(function, &x, &up, &mut gated);
+            for (index, value) in x.iter().copied().map(f64::from).enumerate() {
+                let tanh = (core::f64::consts::FRAC_2_PI.sqrt() * (value + 0.044_715 * value.powi(3))).tanh();
+                let exact = match function {
+                    Activation::Silu => value / (1.0 + (-value).exp()),
+                    Activation::Gelu => 0.5 * value * (1.0 + tanh),
+                    Activation::Relu => value.max(0.0),
+                };
+                prop_assert!((f64::from(active[index]) - exact).abs() <= 2e-6 * exact.abs() + 1e-6, "{function:?}({value})");
+                prop_assert_eq!(gated[index].to_bits(), (active[index] * up[index]).to_bits());
+            }
         }
     }
 
@@ -198,26 +229,38 @@ proptest! {
         x in numbers(3 * 3 * 20),
     ) {
         let rotary_dim = (2 * pairs).min(head_dim / 2 * 2);
-        let (width, base) = (heads * head_dim, 10_000.0_f32);
+        let width = heads * head_dim;
         let x = &x[..columns * width];
+        let frequencies = Frequencies { rotary_dim: rotary_dim as u32, base: 10_000.0, scale: 0.25, factors: Some(WeightId(7)) };
+        let factors: Vec<f32> = (0..rotary_dim / 2).map(|pair| 1.0 + pair as f32 / 3.0).collect();
         let mut rotations = Rotations::default();
-        rotations.add(rotary_dim as u32, base, 8);
+        rotations.add(frequencies, 8);
+        let bytes: Vec<u8> = factors.iter().flat_map(|factor| factor.to_le_bytes()).collect();
+        rotations.put_factors(WeightId(7), &bytes).unwrap();
         // The call has one column more than is needed.
         rotations.prepare(position, columns + 1);
-        let mut out = vec![f32::NAN; x.len()];
-        let angles = rotations.of(rotary_dim as u32, base).unwrap().cos_sin();
-        rotate(angles, rotary_dim, x, width, head_dim, &mut out);
-        for (index, found) in out.iter().enumerate() {
-            let element = index % head_dim;
-            if element >= rotary_dim {
-                prop_assert_eq!(*found, x[index]);
-                continue;
+        let angles = rotations.of(frequencies).unwrap().cos_sin();
+        for pairing in [Pairing::Neighbours, Pairing::Halves] {
+            let mut out = vec![f32::NAN; x.len()];
+            rotate(pairing, angles, rotary_dim, x, width, head_dim, &mut out);
+            for (index, found) in out.iter().enumerate() {
+                let element = index % head_dim;
+                if element >= rotary_dim {
+                    prop_assert_eq!(*found, x[index]);
+                    continue;
+                }
+                let half = rotary_dim / 2;
+                let (pair, second, distance) = match pairing {
+                    Pairing::Neighbours => (element / 2, element % 2 == 1, 1),
+                    Pairing::Halves => (element % half, element >= half, half),
+                };
+                let frequency = 0.25 * 10_000_f64.powf(-2.0 * pair as f64 / rotary_dim as f64) / f64::from(factors[pair]);
+                let angle = (position + 1 + index / width) as f64 * frequency;
+                let first = if second { index - distance } else { index };
+                let (a, b) = (f64::from(x[first]), f64::from(x[first + distance]));
+                let exact = if second { a * angle.sin() + b * angle.cos() } else { a * angle.cos() - b * angle.sin() };
+                prop_assert!((f64::from(*found) - exact).abs() < 1e-6);
             }
-            let frequency = f64::from(base).powf(-((element / 2 * 2) as f64) / rotary_dim as f64);
-            let angle = (position + 1 + index / width) as f64 * frequency;
-            let (even, odd) = (f64::from(x[index - element % 2]), f64::from(x[index - element % 2 + 1]));
-            let exact = if element % 2 == 0 { even * angle.cos() - odd * angle.sin() } else { even * angle.sin() + odd * angle.cos() };
-            prop_assert!((f64::from(*found) - exact).abs() < 1e-6);
         }
     }
 }

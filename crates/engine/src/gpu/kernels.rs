@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use model::DType;
+use model::{Activation, DType};
 
 use super::device::GpuDevice;
 
@@ -11,8 +11,16 @@ use super::device::GpuDevice;
 pub enum Kernel {
     /// Row of a weight per token.
     Embed(DType),
+    /// Row of a weight per position.
+    Positions(DType),
     /// Normalised columns.
     RmsNorm(DType),
+    /// Normalised heads.
+    HeadNorm(DType),
+    /// Columns normalised around their mean.
+    LayerNorm(DType),
+    /// A row added to every column.
+    AddRow(DType),
     /// Matrix product, at most so many columns: 1 or 8.
     LinearDecode(DType, u32),
     /// Matrix product, a chunk of columns.
@@ -25,8 +33,12 @@ pub enum Kernel {
     Append,
     /// Attention over the cache.
     Attention,
-    /// Gated activation.
-    SiluMul,
+    /// Activation.
+    Activate(Activation),
+    /// Activation that gates.
+    Gate(Activation),
+    /// Product with a number.
+    Scale,
     /// Residual add.
     Add,
     /// Rounding at a cut.
@@ -46,11 +58,16 @@ impl Kernel {
     /// Storage buffers from binding 1 on; binding 0 is the kernel's constants.
     const fn bindings(self) -> &'static [Access] {
         match self {
-            Self::Embed(_) | Self::RmsNorm(_) => &[Read, Read, Write],
+            Self::Embed(_) | Self::RmsNorm(_) | Self::HeadNorm(_) | Self::LayerNorm(_) => {
+                &[Read, Read, Write]
+            }
+            Self::Positions(_) | Self::AddRow(_) | Self::Activate(_) | Self::Scale => {
+                &[Read, Write]
+            }
             Self::LinearDecode(..) | Self::LinearPrefill(_) | Self::LinearRows(..) => {
                 &[Read, Read, Write]
             }
-            Self::Rope | Self::SiluMul | Self::Add => &[Read, Read, Write],
+            Self::Rope | Self::Gate(_) | Self::Add => &[Read, Read, Write],
             Self::Append => &[Read, Read, Write, Write],
             Self::Attention => &[Read, Read, Read, Write],
             Self::Round => &[Write],
@@ -60,14 +77,20 @@ impl Kernel {
     const fn text(self) -> &'static str {
         match self {
             Self::Embed(_) => include_str!("wgsl/embed.wgsl"),
+            Self::Positions(_) => include_str!("wgsl/positions.wgsl"),
             Self::RmsNorm(_) => include_str!("wgsl/rms_norm.wgsl"),
+            Self::HeadNorm(_) => include_str!("wgsl/head_norm.wgsl"),
+            Self::LayerNorm(_) => include_str!("wgsl/layer_norm.wgsl"),
+            Self::AddRow(_) => include_str!("wgsl/add_row.wgsl"),
             Self::LinearDecode(..) => include_str!("wgsl/linear_decode.wgsl"),
             Self::LinearPrefill(_) => include_str!("wgsl/linear_prefill.wgsl"),
             Self::LinearRows(..) => include_str!("wgsl/linear_rows.wgsl"),
             Self::Rope => include_str!("wgsl/rope.wgsl"),
             Self::Append => include_str!("wgsl/append.wgsl"),
             Self::Attention => include_str!("wgsl/attention.wgsl"),
-            Self::SiluMul => include_str!("wgsl/silu_mul.wgsl"),
+            Self::Activate(_) => include_str!("wgsl/activate.wgsl"),
+            Self::Gate(_) => include_str!("wgsl/gate.wgsl"),
+            Self::Scale => include_str!("wgsl/scale.wgsl"),
             Self::Add => include_str!("wgsl/add.wgsl"),
             Self::Round => include_str!("wgsl/round.wgsl"),
         }
@@ -76,7 +99,11 @@ impl Kernel {
     const fn weight_dtype(self) -> Option<DType> {
         match self {
             Self::Embed(dtype)
+            | Self::Positions(dtype)
             | Self::RmsNorm(dtype)
+            | Self::HeadNorm(dtype)
+            | Self::LayerNorm(dtype)
+            | Self::AddRow(dtype)
             | Self::LinearDecode(dtype, _)
             | Self::LinearPrefill(dtype)
             | Self::LinearRows(dtype, _) => Some(dtype),
@@ -92,6 +119,9 @@ impl Kernel {
                 parts.push("const COLUMNS = 1u;\n")
             }
             Self::LinearDecode(..) | Self::LinearRows(..) => parts.push("const COLUMNS = 8u;\n"),
+            Self::Activate(function) | Self::Gate(function) => {
+                parts.push(activation_text(function))
+            }
             _ => {}
         }
         if let Some(dtype) = self.weight_dtype() {
@@ -99,6 +129,14 @@ impl Kernel {
         }
         parts.push(self.text());
         parts.concat()
+    }
+}
+
+const fn activation_text(function: Activation) -> &'static str {
+    match function {
+        Activation::Silu => include_str!("wgsl/silu.wgsl"),
+        Activation::Gelu => include_str!("wgsl/gelu.wgsl"),
+        Activation::Relu => include_str!("wgsl/relu.wgsl"),
     }
 }
 

@@ -73,24 +73,19 @@ impl Memory {
         let mut caches: Vec<_> = graph.caches.iter().map(|_| None).collect();
         let mut rotations = Rotations::default();
         for op in stages.iter().flat_map(|stage| stage.ops(graph)) {
-            match *op {
-                Op::Rope {
-                    rotary_dim,
-                    freq_base,
-                    ..
-                } => rotations.add(rotary_dim, freq_base, columns as usize),
-                Op::Attention { cache, .. } => {
-                    let width = graph.caches[cache.0 as usize].width;
-                    let rows = class.context_columns;
-                    let pair = [floats("keys", rows, width)?, floats("values", rows, width)?];
-                    caches[cache.0 as usize] = Some(pair);
-                }
-                _ => {}
+            if let Op::Rope { frequencies, .. } = op {
+                rotations.add(*frequencies, columns as usize);
+            }
+            if let Some(cache) = op.cache() {
+                let width = graph.caches[cache.0 as usize].width;
+                let rows = class.context_columns;
+                let pair = [floats("keys", rows, width)?, floats("values", rows, width)?];
+                caches[cache.0 as usize] = Some(pair);
             }
         }
         let mut angles = Vec::new();
         for table in rotations.iter() {
-            angles.push(floats("angles", columns, table.rotary_dim)?);
+            angles.push(floats("angles", columns, table.rotary_dim())?);
         }
         let staging_usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
         let call_usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;

@@ -24,7 +24,7 @@ use self::{
 };
 use crate::{
     EngineError, Executor, Input, Setup, Step,
-    segment::{Buffers, Call, Demand, OUT, Stage, check_class, misuse},
+    segment::{Buffers, Call, Demand, OUT, Stage, check_class, check_positions, misuse},
 };
 
 /// What an error scope caught, once the driver has told.
@@ -63,6 +63,7 @@ impl GpuExecutor {
         for range in ranges {
             stages.push(Stage::new(&graph, range, &mut buffers)?);
         }
+        check_positions(&graph, class, &stages)?;
         let scope = device.watch_memory();
         let weights = Weights::new(device, &graph, &stages)?;
         let memory = Memory::new(device, &graph, class, &stages, &buffers)?;
@@ -162,7 +163,8 @@ impl Executor for GpuExecutor {
     ) -> Result<(), EngineError> {
         let queue = self.device.queue();
         self.weights
-            .put_rows(queue, &self.graph, weight, first_row, bytes)
+            .put_rows(queue, &self.graph, weight, first_row, bytes)?;
+        self.memory.rotations.put_factors(weight, bytes)
     }
 
     async fn finish_loading(&mut self) -> Result<(), EngineError> {

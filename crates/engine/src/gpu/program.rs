@@ -1,6 +1,6 @@
 //! A segment as a fixed list of dispatches: recorded once, replayed for every call.
 
-use model::{DType, Graph, Op, ValueId, WeightId, WireDtype};
+use model::{DType, Frequencies, Graph, Op, Pairing, ValueId, WeightId, WireDtype};
 
 use super::{
     device::{GpuDevice, LinearKernels},
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     EngineError, Phase, Want,
-    segment::{Demand, Stage, misuse},
+    segment::{self, Demand, Stage, misuse},
 };
 
 /// Longest head the attention kernel has room for.
@@ -19,6 +19,9 @@ const MAX_HEAD_DIM: u32 = 256;
 const LANES: u32 = 64;
 /// Words of the longest constants struct, rounded up to whole vectors.
 const CONSTANT_WORDS: usize = 12;
+
+/// Of `offset` in `struct Matrix`.
+const OFFSET_WORD: usize = 9;
 
 /// The dispatches of one stage.
 pub struct Program {
@@ -244,36 +247,74 @@ impl Recorder<'_> {
     fn op(&mut self, op: &Op) -> Result<(), EngineError> {
         match *op {
             Op::Embed { weight, out } => self.embed(weight, out),
+            Op::Positions {
+                weight,
+                offset,
+                out,
+            } => self.positions(weight, offset, out),
             Op::RmsNorm {
                 x,
                 weight,
                 eps,
                 out,
-            } => self.norm(x, weight, eps, out),
-            Op::Linear { x, weight, out } => self.linear(x, weight, out),
+            } => self.rms_norm(x, weight, eps, out),
+            Op::LayerNorm {
+                x,
+                weight,
+                bias,
+                eps,
+                out,
+            } => {
+                self.norm(Kernel::LayerNorm, 1, x, weight, eps, out)?;
+                self.add_row(bias, out)
+            }
+            Op::Linear {
+                x,
+                weight,
+                bias,
+                out,
+            } => {
+                self.linear(x, weight, out)?;
+                bias.map_or(Ok(()), |bias| self.add_row(bias, out))
+            }
             Op::Rope {
                 x,
                 head_dim,
-                rotary_dim,
-                freq_base,
+                pairing,
+                frequencies,
                 out,
                 ..
             } => {
-                let angles = self.angles(rotary_dim, freq_base)?;
+                let angles = self.angles(frequencies)?;
                 let width = self.width(out);
-                let constants = [width, stride(width), head_dim, rotary_dim];
+                let halves = u32::from(pairing == Pairing::Halves);
+                let rotary_dim = frequencies.rotary_dim;
+                let constants = [width, stride(width), head_dim, rotary_dim, halves];
                 let buffers = vec![self.value(x), angles, self.value(out)];
                 let grid = Grid::of(Kernel::Rope, width.div_ceil(LANES));
                 self.plan(out, grid, &constants, buffers);
                 Ok(())
             }
             Op::Attention { .. } => self.attention(op),
-            Op::SiluMul { gate, up, out } => {
-                self.elementwise(Kernel::SiluMul, gate, up, out);
+            Op::Activate { function, x, out } => {
+                self.elementwise(Kernel::Activate(function), &[x], 0, out);
+                Ok(())
+            }
+            Op::Gate {
+                function,
+                gate,
+                up,
+                out,
+            } => {
+                self.elementwise(Kernel::Gate(function), &[gate, up], 0, out);
+                Ok(())
+            }
+            Op::Scale { x, factor, out } => {
+                self.elementwise(Kernel::Scale, &[x], factor.to_bits(), out);
                 Ok(())
             }
             Op::Add { a, b, out } => {
-                self.elementwise(Kernel::Add, a, b, out);
+                self.elementwise(Kernel::Add, &[a, b], 0, out);
                 Ok(())
             }
         }
@@ -295,8 +336,44 @@ impl Recorder<'_> {
         Ok(())
     }
 
+    fn positions(
+        &mut self,
+        weight: WeightId,
+        offset: u32,
+        out: ValueId,
+    ) -> Result<(), EngineError> {
+        let tensor = self.source.weights.tensor(self.source.graph, weight)?;
+        let groups = tensor.layout.vec8s.div_ceil(LANES);
+        for piece in &tensor.pieces {
+            let buffers = vec![piece.words.clone(), self.value(out)];
+            let mut constants = self.matrix(tensor, piece, out, 0.0);
+            constants[OFFSET_WORD] = offset;
+            let grid = Grid::of(Kernel::Positions(tensor.dtype), groups);
+            self.plan(out, grid, &constants, buffers);
+        }
+        Ok(())
+    }
+
+    /// Of whole columns, or of every head.
+    fn rms_norm(
+        &mut self,
+        x: ValueId,
+        weight: WeightId,
+        eps: f32,
+        out: ValueId,
+    ) -> Result<(), EngineError> {
+        let cols = segment::weight(self.source.graph, weight)?.cols;
+        match self.width(x) / cols {
+            1 => self.norm(Kernel::RmsNorm, 1, x, weight, eps, out),
+            heads => self.norm(Kernel::HeadNorm, heads, x, weight, eps, out),
+        }
+    }
+
+    /// `groups` workgroups per column.
     fn norm(
         &mut self,
+        kernel: impl Fn(DType) -> Kernel,
+        groups: u32,
         x: ValueId,
         weight: WeightId,
         eps: f32,
@@ -306,7 +383,20 @@ impl Recorder<'_> {
         for piece in &tensor.pieces {
             let buffers = vec![piece.words.clone(), self.value(x), self.value(out)];
             let constants = self.matrix(tensor, piece, x, eps);
-            let grid = Grid::of(Kernel::RmsNorm(tensor.dtype), 1);
+            let grid = Grid::of(kernel(tensor.dtype), groups);
+            self.plan(out, grid, &constants, buffers);
+        }
+        Ok(())
+    }
+
+    /// Adds a vector to what was just written.
+    fn add_row(&mut self, row: WeightId, out: ValueId) -> Result<(), EngineError> {
+        let tensor = self.source.weights.tensor(self.source.graph, row)?;
+        let groups = tensor.layout.vec8s.div_ceil(LANES);
+        for piece in &tensor.pieces {
+            let buffers = vec![piece.words.clone(), self.value(out)];
+            let constants = self.matrix(tensor, piece, out, 0.0);
+            let grid = Grid::of(Kernel::AddRow(tensor.dtype), groups);
             self.plan(out, grid, &constants, buffers);
         }
         Ok(())
@@ -335,6 +425,8 @@ impl Recorder<'_> {
             kv_heads,
             head_dim,
             scale,
+            window,
+            alibi,
             cache,
             out,
         } = *op
@@ -368,21 +460,21 @@ impl Recorder<'_> {
             stride(heads * head_dim),
             kv_width,
             scale.to_bits(),
+            window.unwrap_or(u32::MAX),
+            if alibi { 1 << heads.ilog2() } else { 0 },
         ];
         let buffers = vec![self.value(q), keys.clone(), values.clone(), self.value(out)];
         self.plan(out, Grid::of(Kernel::Attention, heads), &constants, buffers);
         Ok(())
     }
 
-    fn elementwise(&mut self, kernel: Kernel, a: ValueId, b: ValueId, out: ValueId) {
+    /// `parameter` is what the kernel knows besides the width.
+    fn elementwise(&mut self, kernel: Kernel, inputs: &[ValueId], parameter: u32, out: ValueId) {
         let vec4s = stride(self.width(out)) / 4;
-        let buffers = vec![self.value(a), self.value(b), self.value(out)];
-        self.plan(
-            out,
-            Grid::of(kernel, vec4s.div_ceil(LANES)),
-            &[vec4s],
-            buffers,
-        );
+        let values = inputs.iter().chain([&out]);
+        let buffers = values.map(|value| self.value(*value)).collect();
+        let grid = Grid::of(kernel, vec4s.div_ceil(LANES));
+        self.plan(out, grid, &[vec4s, parameter], buffers);
     }
 
     /// A dispatch that is the same in prefill and decode and computes what is needed of `out`.
@@ -414,9 +506,9 @@ impl Recorder<'_> {
         ])
     }
 
-    fn angles(&self, rotary_dim: u32, freq_base: f32) -> Result<wgpu::Buffer, EngineError> {
+    fn angles(&self, frequencies: Frequencies) -> Result<wgpu::Buffer, EngineError> {
         let memory = self.source.memory;
-        let index = memory.rotations.index(rotary_dim, freq_base);
+        let index = memory.rotations.index(frequencies);
         index
             .and_then(|index| memory.angles.get(index).cloned())
             .ok_or_else(|| misuse("no rotation table".into()))

@@ -2,9 +2,9 @@
 
 use core::ops::Range;
 
-use model::{Graph, Weight, WeightId};
+use model::{Graph, Op, Weight, WeightId};
 
-use super::{finite::halves_are_finite, misuse, operands, stage::Stage, weight};
+use super::{finite::halves_are_finite, misuse, stage::Stage, weight};
 use crate::EngineError;
 
 /// One entry per weight of the graph; `None` for those of other members.
@@ -25,7 +25,7 @@ impl Arrivals {
         for id in stages
             .iter()
             .flat_map(|stage| stage.ops(graph))
-            .filter_map(operands::weight)
+            .flat_map(Op::weights)
         {
             let weight = weight(graph, id)?;
             if let Some(slot) = rows.get_mut(id.0 as usize)

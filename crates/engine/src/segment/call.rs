@@ -1,8 +1,8 @@
 //! A forward call, checked against the segment it is for.
 
-use model::{Graph, NumericClass};
+use model::{Graph, NumericClass, Op};
 
-use super::{misuse, stage::Stage};
+use super::{misuse, stage::Stage, weight as weight_of};
 use crate::{EngineError, Input, Phase, Step, Want};
 
 /// One forward call that leaves no gap, does not overflow and has the input it needs.
@@ -56,6 +56,30 @@ impl<'a> Call<'a> {
 /// [`EngineError::Misuse`].
 pub(crate) fn check_class(class: NumericClass) -> Result<(), EngineError> {
     class.check().map_err(|error| misuse(error.to_string()))
+}
+
+/// Refuses a context that is longer than the learned positions of the stages.
+///
+/// # Errors
+/// [`EngineError::Misuse`].
+pub(crate) fn check_positions(
+    graph: &Graph,
+    class: NumericClass,
+    stages: &[Stage],
+) -> Result<(), EngineError> {
+    for op in stages.iter().flat_map(|stage| stage.ops(graph)) {
+        let Op::Positions { weight, offset, .. } = *op else {
+            continue;
+        };
+        let learned = weight_of(graph, weight)?.rows.saturating_sub(offset);
+        if class.context_columns > learned {
+            return Err(misuse(format!(
+                "a context of {} columns, where the model knows {learned} positions",
+                class.context_columns
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Most columns in one call of any kind.

@@ -9,7 +9,7 @@ pub(crate) mod rotations;
 mod stage;
 
 pub(crate) use arrivals::Arrivals;
-pub(crate) use call::{Call, check_class, max_columns};
+pub(crate) use call::{Call, check_class, check_positions, max_columns};
 pub(crate) use rotations::Rotations;
 pub(crate) use stage::{Buffers, Demand, OUT, Stage};
 

@@ -1,43 +1,8 @@
-//! What an op reads and writes, and whether it fits: checked once, so that running needs no checks.
+//! Whether an op fits what it reads and writes: checked once, so that running needs no checks.
 
-use model::{Graph, Op, ValueId, WeightId};
+use model::{DType, Graph, Op, ValueId, WeightId};
 
 use crate::EngineError;
-
-/// Values an op reads.
-pub fn inputs(op: &Op) -> impl Iterator<Item = ValueId> {
-    let inputs = match *op {
-        Op::Embed { .. } => [None; 3],
-        Op::RmsNorm { x, .. } | Op::Linear { x, .. } | Op::Rope { x, .. } => [Some(x), None, None],
-        Op::Attention { q, k, v, .. } => [Some(q), Some(k), Some(v)],
-        Op::SiluMul { gate, up, .. } => [Some(gate), Some(up), None],
-        Op::Add { a, b, .. } => [Some(a), Some(b), None],
-    };
-    inputs.into_iter().flatten()
-}
-
-/// Value an op writes.
-pub fn output(op: &Op) -> ValueId {
-    match *op {
-        Op::Embed { out, .. }
-        | Op::RmsNorm { out, .. }
-        | Op::Linear { out, .. }
-        | Op::Rope { out, .. }
-        | Op::Attention { out, .. }
-        | Op::SiluMul { out, .. }
-        | Op::Add { out, .. } => out,
-    }
-}
-
-/// Weight an op reads.
-pub fn weight(op: &Op) -> Option<WeightId> {
-    match *op {
-        Op::Embed { weight, .. } | Op::RmsNorm { weight, .. } | Op::Linear { weight, .. } => {
-            Some(weight)
-        }
-        Op::Rope { .. } | Op::Attention { .. } | Op::SiluMul { .. } | Op::Add { .. } => None,
-    }
-}
 
 /// Checks the shapes of an op's operands against each other.
 ///
@@ -67,22 +32,45 @@ fn fits(graph: &Graph, op: &Op) -> Option<bool> {
             .get(weight.0 as usize)
             .map(|weight| (weight.rows, weight.cols))
     };
-    let out_width = width(output(op))?;
+    let out_width = width(op.output())?;
+    let is_row = |weight: WeightId, cols: u32| Some(matrix(weight)? == (1, cols));
     Some(match *op {
         Op::Embed { weight, .. } => matrix(weight)? == (graph.vocabulary, out_width),
+        Op::Positions { weight, .. } => matrix(weight)?.1 == out_width,
         Op::RmsNorm { x, weight, .. } => {
-            matrix(weight)? == (1, out_width) && width(x)? == out_width
+            let (rows, cols) = matrix(weight)?;
+            rows == 1 && width(x)? == out_width && out_width.checked_rem(cols)? == 0
         }
-        Op::Linear { x, weight, .. } => matrix(weight)? == (out_width, width(x)?),
+        Op::LayerNorm {
+            x, weight, bias, ..
+        } => {
+            let rows_fit = is_row(weight, out_width)? && is_row(bias, out_width)?;
+            rows_fit && width(x)? == out_width
+        }
+        Op::Linear {
+            x, weight, bias, ..
+        } => {
+            let bias_fits = match bias {
+                Some(bias) => is_row(bias, out_width)?,
+                None => true,
+            };
+            bias_fits && matrix(weight)? == (out_width, width(x)?)
+        }
         Op::Rope {
             x,
             heads,
             head_dim,
-            rotary_dim,
+            frequencies,
             ..
         } => {
+            let rotary_dim = frequencies.rotary_dim;
             let heads_fit = heads.checked_mul(head_dim)? == out_width && width(x)? == out_width;
-            heads_fit && rotary_dim <= head_dim && rotary_dim > 0 && rotary_dim.is_multiple_of(2)
+            let factors_fit = match frequencies.factors {
+                Some(factors) => is_row(factors, rotary_dim / 2)? && is_f32(graph, factors),
+                None => true,
+            };
+            let rotates = rotary_dim > 0 && rotary_dim.is_multiple_of(2);
+            heads_fit && factors_fit && rotates && rotary_dim <= head_dim
         }
         Op::Attention {
             q,
@@ -91,6 +79,7 @@ fn fits(graph: &Graph, op: &Op) -> Option<bool> {
             heads,
             kv_heads,
             head_dim,
+            window,
             cache,
             ..
         } => {
@@ -98,9 +87,17 @@ fn fits(graph: &Graph, op: &Op) -> Option<bool> {
             let queries_fit = heads.checked_mul(head_dim)? == out_width && width(q)? == out_width;
             let cache_fits = graph.caches.get(cache.0 as usize)?.width == kv_width;
             let keys_fit = width(k)? == kv_width && width(v)? == kv_width;
-            queries_fit && keys_fit && cache_fits && heads.is_multiple_of(kv_heads)
+            let sees_itself = window.is_none_or(|window| window > 0);
+            let heads_fit = heads.is_multiple_of(kv_heads) && sees_itself;
+            queries_fit && keys_fit && cache_fits && heads_fit
         }
-        Op::SiluMul { gate, up, .. } => width(gate)? == out_width && width(up)? == out_width,
+        Op::Gate { gate, up, .. } => width(gate)? == out_width && width(up)? == out_width,
+        Op::Activate { x, .. } | Op::Scale { x, .. } => width(x)? == out_width,
         Op::Add { a, b, .. } => width(a)? == out_width && width(b)? == out_width,
     })
+}
+
+fn is_f32(graph: &Graph, weight: WeightId) -> bool {
+    let weight = graph.weights.get(weight.0 as usize);
+    weight.is_some_and(|weight| weight.dtype == DType::F32)
 }

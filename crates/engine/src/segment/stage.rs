@@ -2,10 +2,7 @@
 
 use model::{CacheId, Graph, Op, UnitRange, ValueId};
 
-use super::{
-    misuse,
-    operands::{self, inputs, output as written},
-};
+use super::{misuse, operands};
 use crate::{EngineError, Want};
 
 /// Columns of a value that somebody reads.
@@ -101,7 +98,7 @@ impl Stage {
         for op in ops {
             operands::check(graph, op)?;
         }
-        let produced = |value: ValueId| ops.iter().any(|op| written(op) == value);
+        let produced = |value: ValueId| ops.iter().any(|op| op.output() == value);
         let input_width = first
             .input
             .map(|input| graph.values.get(input.0 as usize).copied());
@@ -170,7 +167,7 @@ fn place(
 ) -> Result<Vec<Option<usize>>, EngineError> {
     let mut last_read = vec![0; graph.values.len()];
     for (index, op) in ops.iter().enumerate() {
-        for value in inputs(op) {
+        for value in op.inputs() {
             last_read[value.0 as usize] = index;
         }
     }
@@ -181,15 +178,15 @@ fn place(
     }
     places[output.0 as usize] = Some(OUT);
     for (index, op) in ops.iter().enumerate() {
-        if inputs(op).any(|value| places[value.0 as usize].is_none()) {
+        if op.inputs().any(|value| places[value.0 as usize].is_none()) {
             return Err(misuse(format!(
                 "operation {op:?} reads a value of another segment"
             )));
         }
-        if written(op) != output {
-            places[written(op).0 as usize] = Some(take(graph, written(op), &mut free, buffers));
+        if op.output() != output {
+            places[op.output().0 as usize] = Some(take(graph, op.output(), &mut free, buffers));
         }
-        for value in inputs(op).filter(|value| last_read[value.0 as usize] == index) {
+        for value in op.inputs().filter(|value| last_read[value.0 as usize] == index) {
             let buffer =
                 places[value.0 as usize].filter(|buffer| *buffer != OUT && !free.contains(buffer));
             free.extend(buffer);
@@ -218,12 +215,12 @@ fn demands(graph: &Graph, ops: &[Op], output: ValueId, want: Demand) -> Vec<Dema
     let mut demands = vec![Demand::Nothing; graph.values.len()];
     demands[output.0 as usize] = want;
     for op in ops.iter().rev() {
-        let wanted = demands[written(op).0 as usize];
+        let wanted = demands[op.output().0 as usize];
         let mut ask = |value: ValueId, demand: Demand| {
             let current = &mut demands[value.0 as usize];
             *current = demand.max(*current);
         };
-        for value in inputs(op) {
+        for value in op.inputs() {
             ask(value, wanted);
         }
         if let Op::Attention { k, v, .. } = op {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use engine::{CpuExecutor, Executor, Setup};
-use model::{Graph, NumericClass, UnitRange, WireDtype, arch, gguf, segment};
+use model::{Graph, NumericClass, UnitKind, UnitRange, WireDtype, arch, gguf, segment};
 use text::Vocabulary;
 
 pub struct Model {
@@ -29,8 +29,36 @@ pub fn json(path: &str) -> serde_json::Value {
     serde_json::from_str(&text).unwrap()
 }
 
-pub fn tiny_llama() -> Model {
-    Model::open(&workspace("tests/fixtures/tiny-llama/model-f32.gguf"))
+/// A model of random weights with what torch computes from them: `tests/fixtures/tiny-NAME`.
+pub struct Tiny {
+    pub model: Model,
+    pub reference: serde_json::Value,
+}
+
+impl Tiny {
+    pub fn open(name: &str) -> Self {
+        let file = format!("tests/fixtures/tiny-{name}/model-f32.gguf");
+        Self {
+            model: Model::open(&workspace(&file)),
+            reference: json(&format!("tiny-{name}/reference.json")),
+        }
+    }
+
+    pub fn prompt(&self) -> Vec<u32> {
+        ids(&self.reference["input_ids"])
+    }
+
+    /// Cuts between layers, and the hidden state that torch has there in the last column. What it recorded after the last layer is
+    /// behind the final norm.
+    pub fn layers(&self) -> Vec<(u32, Vec<f32>)> {
+        let units = &self.model.graph.units;
+        let begins_a_layer = |cut: &u32| units[*cut as usize].kind == UnitKind::Attention;
+        let cuts = (1..units.len() as u32).filter(begins_a_layer);
+        let states = self.reference["hidden_after_layer_pos_last"].as_array();
+        let layers: Vec<_> = cuts.zip(states.unwrap().iter().map(floats)).collect();
+        assert_eq!(layers.len() + 1, states.unwrap().len());
+        layers
+    }
 }
 
 /// The default model: `./test` downloads it before it runs tests.

@@ -1,6 +1,9 @@
 //! Llama graphs of any shape, without a model file.
 
-use model::{CacheId, CacheSpec, DType, Graph, Op, Unit, UnitKind, ValueId, Weight, WeightId};
+use model::{
+    Activation, CacheId, CacheSpec, DType, Frequencies, Graph, Op, Pairing, Unit, UnitKind, ValueId,
+    Weight, WeightId,
+};
 
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
@@ -89,6 +92,7 @@ pub fn llama(shape: Shape) -> Graph {
     b.ops.push(Op::Linear {
         x: norm,
         weight: head,
+        bias: None,
         out: logits,
     });
     b.end_unit(UnitKind::Head, Some(x), logits);
@@ -142,6 +146,8 @@ impl Builder {
             kv_heads,
             head_dim,
             scale,
+            window: None,
+            alibi: false,
             cache,
             out,
         });
@@ -160,7 +166,12 @@ impl Builder {
         let gate = self.linear(name("gate"), feed_forward, norm);
         let up = self.linear(name("up"), feed_forward, norm);
         let out = self.value(feed_forward);
-        self.ops.push(Op::SiluMul { gate, up, out });
+        self.ops.push(Op::Gate {
+            function: Activation::Silu,
+            gate,
+            up,
+            out,
+        });
         let down = self.linear(name("down"), hidden, out);
         self.residual(UnitKind::Mlp, x, down)
     }
@@ -201,7 +212,12 @@ impl Builder {
             self.weight(name, rows, cols, self.shape.matrices),
             self.value(rows),
         );
-        self.ops.push(Op::Linear { x, weight, out });
+        self.ops.push(Op::Linear {
+            x,
+            weight,
+            bias: None,
+            out,
+        });
         out
     }
 
@@ -216,8 +232,13 @@ impl Builder {
             x,
             heads,
             head_dim,
-            rotary_dim: head_dim,
-            freq_base,
+            pairing: Pairing::Neighbours,
+            frequencies: Frequencies {
+                rotary_dim: head_dim,
+                base: freq_base,
+                scale: 1.0,
+                factors: None,
+            },
             out,
         });
         out
@@ -238,13 +259,8 @@ impl Builder {
         let ops = self.units.last().map_or(0, |unit| unit.ops.end)..self.ops.len();
         let (mut weights, mut caches) = (vec![], vec![]);
         for op in &self.ops[ops.clone()] {
-            match op {
-                Op::Embed { weight, .. }
-                | Op::RmsNorm { weight, .. }
-                | Op::Linear { weight, .. } => weights.push(*weight),
-                Op::Attention { cache, .. } => caches.push(*cache),
-                _ => {}
-            }
+            weights.extend(op.weights());
+            caches.extend(op.cache());
         }
         self.units.push(Unit {
             kind,

@@ -1,7 +1,14 @@
 //! Op graphs of the architectures this engine runs: one builder per file.
 
+mod bloom;
 mod builder;
+mod config;
+mod gemma3;
+mod gpt2;
 mod llama;
+mod phi3;
+mod qwen2;
+mod qwen3;
 
 use crate::{error::ModelError, gguf::Header, graph::Graph};
 
@@ -13,6 +20,12 @@ pub fn build(header: &Header) -> Result<Graph, ModelError> {
     let name = header.metadata.str("general.architecture");
     match name {
         Some("llama") => llama::build(header),
+        Some("qwen2") => qwen2::build(header),
+        Some("qwen3") => qwen3::build(header),
+        Some("gemma3") => gemma3::build(header),
+        Some("phi3") => phi3::build(header),
+        Some("gpt2") => gpt2::build(header),
+        Some("bloom") => bloom::build(header),
         Some(name) => Err(ModelError::Architecture {
             name: name.to_owned(),
         }),

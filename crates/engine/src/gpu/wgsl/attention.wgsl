@@ -1,11 +1,13 @@
 // Causal softmax attention over the cache, grouped-query: a workgroup per head and column walks the cache in tiles of 64 columns
-// from position 0 on, with the running maximum and sum of online softmax (arXiv 1805.02867).
+// from the first visible one on, with the running maximum and sum of online softmax (arXiv 1805.02867).
 struct Shape {
     heads_per_kv_head: u32,
     head_dim: u32,
     stride: u32,    // elements per column in q and out
     kv_width: u32,  // kv_heads * head_dim
     scale: f32,     // multiplies q . k
+    window: u32,    // columns that a column sees, itself included
+    alibi: u32,     // the largest power of two that the heads contain; 0 where distance does not matter
 }
 @group(1) @binding(0) var<uniform> shape: Shape;
 @group(1) @binding(1) var<storage, read> q: array<f32>;                     // columns x stride
@@ -18,18 +20,29 @@ const MAX_HEAD_DIM = 256u;
 var<workgroup> scores: array<f32, LANES>;
 var<workgroup> sums: array<f32, MAX_HEAD_DIM>;  // element d belongs to lane d % LANES
 
+// How much a score falls per column of distance (ALiBi, arXiv 2108.12409).
+fn slope(head: u32) -> f32 {
+    let steps = select(2u * (head + 1u), 2u * (head - shape.alibi) + 1u, head >= shape.alibi);
+    return exp2(-4.0 * f32(steps) / f32(shape.alibi));
+}
+
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let column = call.first_column + group.y;
     let query = column * shape.stride + group.x * shape.head_dim;
     let kv_head = group.x / shape.heads_per_kv_head * shape.head_dim;
     let visible = call.position + column + 1u;
+    let first = visible - min(visible, shape.window);
+    var fall = 0.0;
+    if shape.alibi != 0u {
+        fall = slope(group.x);
+    }
     for (var d = lane; d < shape.head_dim; d += LANES) {
         sums[d] = 0.0;
     }
     var largest = -3.4e38;
     var total = 0.0;
-    for (var tile = 0u; tile < visible; tile += LANES) {
+    for (var tile = first / LANES * LANES; tile < visible; tile += LANES) {
         let width = min(LANES, visible - tile);
         if lane < width {
             let key = (tile + lane) * shape.kv_width + kv_head;
@@ -37,7 +50,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             for (var d = 0u; d < shape.head_dim; d++) {
                 score += q[query + d] * keys[key + d];
             }
-            scores[lane] = score * shape.scale;
+            scores[lane] = select(-3.4e38, score * shape.scale - fall * f32(visible - 1u - tile - lane), tile + lane >= first);
         }
         workgroupBarrier();
         var new_largest = largest;

@@ -9,6 +9,7 @@ struct Matrix {
     scale_words: u32,  // scale words per row
     out_stride: u32,   // elements per column of the output
     eps: f32,          // of a norm
+    offset: u32,       // of learned positions: rows before that of position 0
 }
 @group(1) @binding(0) var<uniform> matrix: Matrix;
 @group(1) @binding(1) var<storage, read> words: array<u32>;

@@ -4,6 +4,7 @@ struct Shape {
     stride: u32,      // elements per column in memory
     head_dim: u32,
     rotary_dim: u32,
+    halves: u32,      // 1 where element i rotates with i + rotary_dim / 2, 0 where 2i rotates with 2i + 1
 }
 @group(1) @binding(0) var<uniform> shape: Shape;
 @group(1) @binding(1) var<storage, read> x: array<f32>;                     // columns x stride
@@ -22,10 +23,18 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         out[at] = x[at];
         return;
     }
-    let angle = cos_sin[(column * shape.rotary_dim + element) / 2u];
-    if (element & 1u) == 0u {
-        out[at] = x[at] * angle.x - x[at + 1u] * angle.y;
+    var pair = element / 2u;
+    var is_second = (element & 1u) != 0u;
+    var distance = 1u;
+    if shape.halves != 0u {
+        distance = shape.rotary_dim / 2u;
+        pair = element % distance;
+        is_second = element >= distance;
+    }
+    let angle = cos_sin[column * (shape.rotary_dim / 2u) + pair];
+    if is_second {
+        out[at] = x[at - distance] * angle.y + x[at] * angle.x;
     } else {
-        out[at] = x[at - 1u] * angle.y + x[at] * angle.x;
+        out[at] = x[at] * angle.x - x[at + distance] * angle.y;
     }
 }

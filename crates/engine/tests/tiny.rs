@@ -1,4 +1,4 @@
-//! tiny-llama against torch (numeric contract, rule 5), and the same bits for every split (I11).
+//! Every architecture against torch (numeric contract, rule 5), and the same bits for every split (I11).
 
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(
@@ -9,9 +9,9 @@
 
 mod common;
 
-use common::file::{Model, argmax, class, floats, ids, json, tiny_llama};
+use common::file::{Model, Tiny, argmax, class, floats, ids};
 use engine::{CpuExecutor, Executor, Input, Phase, Step, Want};
-use model::{NumericClass, UnitKind, UnitRange, WireDtype, segment};
+use model::{NumericClass, UnitRange, WireDtype, segment};
 use pollster::block_on;
 
 /// Rule 5's bound on the CPU.
@@ -98,20 +98,46 @@ impl Ring {
     }
 }
 
-#[test]
-fn hidden_states_and_logits_match_torch() {
-    let (model, reference) = (tiny_llama(), json("tiny-llama/reference.json"));
-    let prompt = ids(&reference["input_ids"]);
-    let layers = reference["hidden_after_layer_pos_last"].as_array().unwrap();
-    let ends_a_layer =
-        |unit: &u32| model.graph.units[*unit as usize - 1].kind != UnitKind::Attention;
-    let cuts: Vec<u32> = (1..model.all_units().end).filter(ends_a_layer).collect();
-    // The last recorded state is behind the final norm.
-    for (cut, expected) in cuts.iter().zip(&layers[..layers.len() - 1]) {
-        let stage = UnitRange {
-            start: 0,
-            end: *cut,
-        };
+/// The tests below, for each architecture.
+macro_rules! architectures {
+    ($($name:ident)*) => {
+        $(mod $name {
+            use super::*;
+
+            fn tiny() -> Tiny {
+                Tiny::open(stringify!($name))
+            }
+
+            #[test]
+            fn matches_torch() {
+                hidden_states_and_logits(&tiny());
+                greedy_ids(&tiny());
+            }
+
+            #[test]
+            fn every_split_gives_the_same_bits() {
+                every_split(&tiny());
+            }
+
+            #[test]
+            fn chunk_grid_and_column_counts_do_not_change_the_bits() {
+                chunks_and_columns(&tiny());
+            }
+
+            #[test]
+            fn an_executor_holds_no_more_than_a_plan_reckons_with() {
+                memory(&tiny());
+            }
+        })*
+    };
+}
+
+architectures!(llama qwen2 qwen3 gemma3 gpt2 bloom);
+
+fn hidden_states_and_logits(tiny: &Tiny) {
+    let (model, reference, prompt) = (&tiny.model, &tiny.reference, tiny.prompt());
+    for (cut, expected) in tiny.layers() {
+        let stage = UnitRange { start: 0, end: cut };
         let mut executor = model.executor(&[stage], class(WireDtype::F32, CONTEXT));
         let step = Step {
             stage,
@@ -124,11 +150,11 @@ fn hidden_states_and_logits_match_torch() {
         block_on(executor.run(&step, Input::Tokens(&prompt), &mut hidden)).unwrap();
         assert_close(
             &hidden,
-            &floats(expected),
+            &expected,
             &format!("hidden state after unit {cut}"),
         );
     }
-    let mut ring = Ring::new(&model, &[], class(WireDtype::F32, CONTEXT));
+    let mut ring = Ring::new(model, &[], class(WireDtype::F32, CONTEXT));
     let logits = ring.call(&prompt, 0, Phase::Prefill, Want::EveryColumn);
     let columns: Vec<&[f32]> = logits.chunks(model.graph.vocabulary as usize).collect();
     assert_close(
@@ -146,81 +172,73 @@ fn hidden_states_and_logits_match_torch() {
     assert_eq!(best, ids(&reference["argmax_per_pos"]));
 }
 
-#[test]
-fn greedy_ids_match_torch() {
-    let (model, reference) = (tiny_llama(), json("tiny-llama/reference.json"));
-    let mut ring = Ring::new(&model, &[], class(WireDtype::F32, CONTEXT));
-    let (answer, _) = ring.generate(&ids(&reference["input_ids"]), 32);
-    assert_eq!(answer, ids(&reference["greedy32"]));
+fn greedy_ids(tiny: &Tiny) {
+    let mut ring = Ring::new(&tiny.model, &[], class(WireDtype::F32, CONTEXT));
+    let (answer, _) = ring.generate(&tiny.prompt(), 32);
+    assert_eq!(answer, ids(&tiny.reference["greedy32"]));
 }
 
-#[test]
-fn every_split_into_two_or_three_gives_the_same_bits() {
-    let (model, reference) = (tiny_llama(), json("tiny-llama/reference.json"));
-    let prompt = ids(&reference["input_ids"]);
+/// All cuts into two or three segments, and a segment for every unit.
+fn every_split(tiny: &Tiny) {
+    let (model, prompt) = (&tiny.model, tiny.prompt());
+    let end = model.all_units().end;
+    let pairs = (1..end).flat_map(|first| (first..end).map(move |second| [first, second]));
+    let mut splits: Vec<Vec<u32>> = pairs.map(|pair| pair.to_vec()).collect();
+    splits.iter_mut().for_each(Vec::dedup);
+    splits.push((1..end).collect());
     for wire in [WireDtype::F32, WireDtype::F16Scaled] {
         let class = NumericClass {
             wire,
             chunk_columns: 16,
             context_columns: CONTEXT,
         };
-        let whole = Ring::new(&model, &[], class).generate(&prompt, 4);
-        for first in 1..model.all_units().end {
-            assert_eq!(
-                Ring::new(&model, &[first], class).generate(&prompt, 4),
-                whole,
-                "{wire:?} cut at {first}"
-            );
-            for second in first + 1..model.all_units().end {
-                let split = Ring::new(&model, &[first, second], class).generate(&prompt, 4);
-                assert_eq!(split, whole, "{wire:?} cuts at {first} and {second}");
-            }
+        let whole = Ring::new(model, &[], class).generate(&prompt, 4);
+        for cuts in &splits {
+            let split = Ring::new(model, cuts, class).generate(&prompt, 4);
+            assert_eq!(split, whole, "{wire:?} cuts at {cuts:?}");
         }
     }
 }
 
-#[test]
-fn an_executor_holds_no_more_than_a_plan_reckons_with() {
-    let model = tiny_llama();
-    let end = model.all_units().end;
-    for chunk_columns in [1, 16, 256] {
+fn memory(tiny: &Tiny) {
+    let graph = &tiny.model.graph;
+    let end = tiny.model.all_units().end;
+    for chunk_columns in [1, 16, 128] {
         let class = NumericClass {
             wire: WireDtype::F16Scaled,
             chunk_columns,
-            context_columns: model.graph.max_context_columns,
+            context_columns: graph.max_context_columns,
         };
         for stages in [
             vec![UnitRange { start: 0, end }],
             vec![UnitRange { start: 2, end: 3 }],
             vec![UnitRange { start: 0, end: 2 }, UnitRange { start: 5, end }],
         ] {
-            let reckoned = segment::weight_bytes(&model.graph, &stages)
-                + segment::kv_bytes(&model.graph, &stages, class.context_columns)
-                + segment::scratch_bytes(&model.graph, chunk_columns);
-            let held = model.executor(&stages, class).resident_bytes();
+            let reckoned = segment::weight_bytes(graph, &stages)
+                + segment::kv_bytes(graph, &stages, class.context_columns)
+                + segment::scratch_bytes(graph, chunk_columns);
+            let held = tiny.model.executor(&stages, class).resident_bytes();
             assert!(held <= reckoned, "{stages:?}: {held} of {reckoned} bytes");
         }
     }
 }
 
-#[test]
-fn chunk_grid_and_column_counts_do_not_change_the_bits() {
-    let (model, reference) = (tiny_llama(), json("tiny-llama/reference.json"));
-    let prompt = ids(&reference["input_ids"]);
+fn chunks_and_columns(tiny: &Tiny) {
+    let (model, prompt) = (&tiny.model, tiny.prompt());
     let run = |chunk_columns: u32| {
         let class = NumericClass {
             wire: WireDtype::F32,
             chunk_columns,
             context_columns: CONTEXT,
         };
-        Ring::new(&model, &[5], class).generate(&prompt, 2)
+        Ring::new(model, &[5], class).generate(&prompt, 2)
     };
     let whole = run(32);
     for chunk_columns in [1, 2, 3, 5, 8, 17] {
         assert_eq!(run(chunk_columns), whole, "chunks of {chunk_columns}");
     }
     for columns in 1..=8 {
-        let mut ring = Ring::new(&model, &[], class(WireDtype::F32, CONTEXT));
+        let mut ring = Ring::new(model, &[], class(WireDtype::F32, CONTEXT));
         let mut logits = Vec::new();
         for (index, tokens) in prompt.chunks(columns).enumerate() {
             logits = ring.call(
