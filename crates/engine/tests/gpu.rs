@@ -14,7 +14,8 @@ mod common;
 use std::sync::Arc;
 
 use common::{
-    file::{argmax, floats, ids, json, tiny_llama},
+    every_op::every_op,
+    file::{Tiny, argmax, floats, ids},
     llama::{Shape, llama},
 };
 use engine::{
@@ -22,7 +23,7 @@ use engine::{
     gpu::{GpuDevice, GpuExecutor, LinearKernels},
     self_test, synthetic,
 };
-use model::{DType, Graph, NumericClass, UnitKind, UnitRange, WireDtype, wire};
+use model::{DType, Graph, NumericClass, UnitRange, WireDtype, wire};
 use pollster::block_on;
 
 const DTYPES: [DType; 5] = [
@@ -134,7 +135,7 @@ fn bits(values: &[f32]) -> Vec<u32> {
 }
 
 #[test]
-fn every_storage_type_agrees_with_the_cpu_on_odd_shapes() {
+fn every_op_agrees_with_the_cpu_in_every_storage_type_on_odd_shapes() {
     let device = device();
     for (dtype, kernels) in DTYPES
         .into_iter()
@@ -147,7 +148,7 @@ fn every_storage_type_agrees_with_the_cpu_on_odd_shapes() {
                 chunk_columns,
                 context_columns: 100,
             };
-            let graph = Arc::new(llama(odd(dtype)));
+            let graph = Arc::new(every_op(dtype));
             let stages: Vec<_> = (0..whole(&graph).end)
                 .map(|unit| range(unit, unit + 1))
                 .collect();
@@ -522,21 +523,37 @@ fn assert_close(found: &[f32], expected: &[f32], what: &str) {
     assert!(error <= BOUND, "{what}: largest error {error}");
 }
 
-#[test]
-fn tiny_llama_matches_torch() {
-    let (device, model, reference) = (device(), tiny_llama(), json("tiny-llama/reference.json"));
-    let prompt = ids(&reference["input_ids"]);
+/// The tests below, for each architecture.
+macro_rules! architectures {
+    ($($name:ident)*) => {
+        $(mod $name {
+            use super::*;
+
+            #[test]
+            fn matches_torch() {
+                hidden_states_and_logits(&Tiny::open(stringify!($name)));
+            }
+
+            #[test]
+            fn every_split_gives_the_same_bits() {
+                every_split(&Tiny::open(stringify!($name)));
+            }
+        })*
+    };
+}
+
+architectures!(llama qwen2 qwen3 gemma3 gpt2 bloom);
+
+fn hidden_states_and_logits(tiny: &Tiny) {
+    let (device, model, reference, prompt) =
+        (device(), &tiny.model, &tiny.reference, tiny.prompt());
     let class = NumericClass {
         wire: WireDtype::F32,
         chunk_columns: 32,
         context_columns: 64,
     };
-    let layers = reference["hidden_after_layer_pos_last"].as_array().unwrap();
-    let ends_a_layer =
-        |unit: &u32| model.graph.units[*unit as usize - 1].kind != UnitKind::Attention;
-    let cuts: Vec<u32> = (1..model.all_units().end).filter(ends_a_layer).collect();
-    for (cut, expected) in cuts.iter().zip(&layers[..layers.len() - 1]) {
-        let stage = range(0, *cut);
+    for (cut, expected) in tiny.layers() {
+        let stage = range(0, cut);
         let mut executor = model.load(
             GpuExecutor::new(&device, setup(&model.graph, &[stage], class)).unwrap(),
             &[stage],
@@ -548,7 +565,7 @@ fn tiny_llama_matches_torch() {
         let hidden = run(&mut executor, step, Input::Tokens(&prompt));
         assert_close(
             &hidden,
-            &floats(expected),
+            &expected,
             &format!("hidden state after unit {cut}"),
         );
     }
@@ -577,11 +594,12 @@ fn tiny_llama_matches_torch() {
     assert_eq!(answer, ids(&reference["greedy32"]));
 }
 
-#[test]
-fn every_split_of_tiny_llama_gives_the_same_bits() {
-    let (device, model, reference) = (device(), tiny_llama(), json("tiny-llama/reference.json"));
-    let prompt = ids(&reference["input_ids"]);
+/// Every cut into two segments, and a segment for every unit.
+fn every_split(tiny: &Tiny) {
+    let (device, model, prompt) = (device(), &tiny.model, tiny.prompt());
     let end = model.all_units().end;
+    let mut splits: Vec<Vec<u32>> = (1..end).map(|cut| vec![cut]).collect();
+    splits.push((1..end).collect());
     for wire in [WireDtype::F32, WireDtype::F16Scaled] {
         let class = NumericClass {
             wire,
@@ -634,15 +652,8 @@ fn every_split_of_tiny_llama_gives_the_same_bits() {
             bits(&seen)
         };
         let whole = logits(&[]);
-        for first in 1..end {
-            assert_eq!(logits(&[first]), whole, "{wire:?} cut at {first}");
-            for second in first + 1..end {
-                assert_eq!(
-                    logits(&[first, second]),
-                    whole,
-                    "{wire:?} cuts at {first} and {second}"
-                );
-            }
+        for cuts in &splits {
+            assert_eq!(logits(cuts), whole, "{wire:?} cuts at {cuts:?}");
         }
     }
 }

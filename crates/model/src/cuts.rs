@@ -4,9 +4,33 @@
 
 use core::ops::Range;
 
-use crate::graph::{Graph, Op, Unit, UnitKind, ValueId};
+use crate::graph::{CacheSpec, Graph, Op, Unit, UnitKind, ValueId, Weight};
 
 impl Graph {
+    /// A graph cut into units. Its last op makes the logits.
+    pub fn new(
+        architecture: &str,
+        max_context_columns: u32,
+        weights: Vec<Weight>,
+        values: Vec<u32>,
+        caches: Vec<CacheSpec>,
+        ops: Vec<Op>,
+    ) -> Self {
+        let width = |value: ValueId| values.get(value.0 as usize).copied().unwrap_or(0);
+        let units = units(&ops, &values);
+        Self {
+            architecture: architecture.to_owned(),
+            hidden_width: units.first().map_or(0, |unit| width(unit.output)),
+            vocabulary: ops.last().map_or(0, |op| width(op.output())),
+            max_context_columns,
+            weights,
+            values,
+            caches,
+            ops,
+            units,
+        }
+    }
+
     /// Whether a value crosses a legal cut: it is rounded to the wire dtype wherever it is made (numeric contract, rule 1).
     pub fn crosses_cut(&self, value: ValueId) -> bool {
         let below_head = self.units.len().saturating_sub(1);
@@ -17,8 +41,7 @@ impl Graph {
     }
 }
 
-/// The units of a graph's ops.
-pub(crate) fn units(ops: &[Op], values: &[u32]) -> Vec<Unit> {
+fn units(ops: &[Op], values: &[u32]) -> Vec<Unit> {
     let mut units = Vec::new();
     let (mut start, mut input) = (0, None);
     for end in legal_cuts(ops, values) {

@@ -6,7 +6,7 @@
 )]
 
 use model::{
-    DType, Graph, ModelError, UnitKind, UnitRange, WireDtype, arch,
+    DType, Graph, ModelError, Op, UnitKind, UnitRange, WireDtype, arch,
     gguf::{self, Header, Progress},
     manifest::{self, Chunk, Manifest},
     segment, transmission,
@@ -187,26 +187,39 @@ fn every_metadata_type_is_read_or_read_past() {
 #[test]
 fn what_the_graph_cannot_express_is_refused_by_name() {
     let text = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
-    let refused = |bytes: &[u8]| arch::build(&header(bytes)).unwrap_err();
-    for scaled in [
-        with_entry("llama.rope.scaling.type", 8, &text("linear")),
-        with_entry("llama.rope.scaling.factor", 6, &4.0_f32.to_le_bytes()),
-        with_entry("llama.rope.scale_linear", 6, &2.0_f32.to_le_bytes()),
+    let yarn = with_entry("llama.rope.scaling.type", 8, &text("yarn"));
+    let error = arch::build(&header(&yarn)).unwrap_err();
+    assert!(error.to_string().contains("yarn scaling"), "{error}");
+    let mut header = tiny().0;
+    let mut extra = header.tensors[0].clone();
+    extra.name = "blk.0.ffn_gate_inp.weight".to_owned();
+    header.tensors.push(extra);
+    let error = arch::build(&header).unwrap_err();
+    assert_eq!(error.code(), "model.architecture");
+    assert!(error.to_string().contains("ffn_gate_inp"), "{error}");
+}
+
+#[test]
+fn scaled_positions_are_in_the_graph() {
+    let text = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
+    let scale = |bytes: &[u8]| {
+        let graph = arch::build(&header(bytes)).unwrap();
+        let scales = graph.ops.iter().filter_map(|op| match op {
+            Op::Rope { frequencies, .. } => Some(frequencies.scale),
+            _ => None,
+        });
+        let scales: Vec<f32> = scales.collect();
+        assert_eq!(scales.len(), 2 * graph.caches.len());
+        assert!(scales.iter().all(|scale| *scale == scales[0]));
+        scales[0]
+    };
+    assert_eq!(scale(TINY), 1.0);
+    for (key, kind, value, expected) in [
+        ("llama.rope.scaling.type", 8, text("none"), 1.0),
+        ("llama.rope.scaling.factor", 6, 4.0_f32.to_le_bytes().to_vec(), 0.25),
+        ("llama.rope.scale_linear", 6, 2.0_f32.to_le_bytes().to_vec(), 0.5),
     ] {
-        assert!(refused(&scaled).to_string().contains("scaled rope"));
-    }
-    let plain = with_entry("llama.rope.scaling.type", 8, &text("none"));
-    arch::build(&header(&plain)).unwrap();
-    for (name, what) in [
-        ("rope_freqs.weight", "scaled rope"),
-        ("blk.0.attn_q.bias", "biases"),
-    ] {
-        let mut header = tiny().0;
-        let mut extra = header.tensors[0].clone();
-        extra.name = name.to_owned();
-        header.tensors.push(extra);
-        let error = arch::build(&header).unwrap_err();
-        assert!(error.to_string().contains(what), "{error}");
+        assert_eq!(scale(&with_entry(key, kind, &value)), expected, "{key}");
     }
 }
 

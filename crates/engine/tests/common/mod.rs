@@ -6,6 +6,7 @@
     reason = "tests say what they expect by panicking"
 )]
 
+pub mod every_op;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod file;
 pub mod llama;

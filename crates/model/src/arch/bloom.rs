@@ -30,6 +30,6 @@ pub fn build(header: &Header) -> Result<Graph, ModelError> {
         x = b.plain_mlp(config, block, Activation::Gelu, x)?;
     }
     let normed = b.layer_norm("output_norm", eps, x)?;
-    let logits = b.logits(table, normed)?;
-    b.finish("bloom", config.max_context_columns, logits)
+    b.logits(table, normed)?;
+    b.finish("bloom", config.max_context_columns)
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use super::config::Config;
 use crate::{
-    cuts,
     error::ModelError,
     gguf::{Header, Tensor},
     graph::{
@@ -182,15 +181,17 @@ impl<'a> Builder<'a> {
     }
 
     /// Logits: `output.weight` where the file has one, else the embedding's table.
-    pub fn logits(&mut self, table: WeightId, x: ValueId) -> Result<ValueId, ModelError> {
+    pub fn logits(&mut self, table: WeightId, x: ValueId) -> Result<(), ModelError> {
         let rows = self
             .weights
             .get(table.0 as usize)
             .map_or(0, |table| table.rows);
         if self.header.find("output.weight").is_some() {
-            return self.linear("output", rows, x);
+            self.linear("output", rows, x)?;
+        } else {
+            self.linear_of(table, None, rows, x);
         }
-        Ok(self.linear_of(table, None, rows, x))
+        Ok(())
     }
 
     pub fn rope(
@@ -272,7 +273,7 @@ impl<'a> Builder<'a> {
         out
     }
 
-    /// The finished graph, cut into units.
+    /// The finished graph, cut into units; its last op made the logits.
     ///
     /// # Errors
     /// A tensor that no op reads: without it, text would go wrong without a word.
@@ -280,7 +281,6 @@ impl<'a> Builder<'a> {
         self,
         architecture: &str,
         max_context_columns: u32,
-        logits: ValueId,
     ) -> Result<Graph, ModelError> {
         let unused = |tensor: &&Tensor| !self.used.contains(tensor.name.as_str());
         if let Some(tensor) = self.header.tensors.iter().find(unused) {
@@ -288,19 +288,14 @@ impl<'a> Builder<'a> {
                 name: format!("{architecture} with {}", tensor.name),
             });
         }
-        let units = cuts::units(&self.ops, &self.values);
-        let first_output = units.first().map(|unit| unit.output);
-        Ok(Graph {
-            architecture: architecture.to_owned(),
-            hidden_width: first_output.map_or(0, |output| self.width(output)),
-            vocabulary: self.width(logits),
+        Ok(Graph::new(
+            architecture,
             max_context_columns,
-            weights: self.weights,
-            values: self.values,
-            caches: self.caches,
-            ops: self.ops,
-            units,
-        })
+            self.weights,
+            self.values,
+            self.caches,
+            self.ops,
+        ))
     }
 
     fn op(&mut self, op: Op) {

@@ -28,8 +28,8 @@ pub fn build(header: &Header) -> Result<Graph, ModelError> {
         x = mlp(&mut b, config, block, x)?;
     }
     let normed = b.rms_norm("output_norm", config.rms_eps()?, x)?;
-    let logits = b.logits(table, normed)?;
-    b.finish("gemma3", config.max_context_columns, logits)
+    b.logits(table, normed)?;
+    b.finish("gemma3", config.max_context_columns)
 }
 
 /// The two kinds of attention.

@@ -24,6 +24,6 @@ pub fn build(header: &Header) -> Result<Graph, ModelError> {
         x = b.plain_mlp(config, block, Activation::Gelu, x)?;
     }
     let normed = b.layer_norm("output_norm", eps, x)?;
-    let logits = b.logits(table, normed)?;
-    b.finish("gpt2", config.max_context_columns, logits)
+    b.logits(table, normed)?;
+    b.finish("gpt2", config.max_context_columns)
 }

@@ -38,8 +38,8 @@ impl Family {
             x = mlp(&mut b, config, block, x)?;
         }
         let normed = b.rms_norm("output_norm", eps, x)?;
-        let logits = b.logits(table, normed)?;
-        b.finish(self.architecture, config.max_context_columns, logits)
+        b.logits(table, normed)?;
+        b.finish(self.architecture, config.max_context_columns)
     }
 
     fn attention(

@@ -36,6 +36,6 @@ pub fn build(header: &Header) -> Result<Graph, ModelError> {
         x = b.add(x, down);
     }
     let normed = b.rms_norm("output_norm", eps, x)?;
-    let logits = b.logits(table, normed)?;
-    b.finish("phi3", config.max_context_columns, logits)
+    b.logits(table, normed)?;
+    b.finish("phi3", config.max_context_columns)
 }
