@@ -30,7 +30,12 @@ pub fn miniature(graph: &Graph, copies: u32) -> Result<Graph, EngineError> {
 
 /// Kinds in the order of a miniature. A model whose blocks add attention and MLP at once has no MLP units.
 pub(crate) fn unit_kinds(graph: &Graph) -> Result<Vec<UnitKind>, EngineError> {
-    let kinds = [UnitKind::Embedding, UnitKind::Attention, UnitKind::Mlp, UnitKind::Head];
+    let kinds = [
+        UnitKind::Embedding,
+        UnitKind::Attention,
+        UnitKind::Mlp,
+        UnitKind::Head,
+    ];
     let has = |kind: &UnitKind| graph.units.iter().any(|unit| unit.kind == *kind);
     let needed = kinds.into_iter().filter(|kind| *kind != UnitKind::Mlp);
     for kind in needed {

@@ -82,7 +82,8 @@ pub async fn measure<E: Executor>(
         } else {
             1.0
         };
-        let per_unit = |ms: f64| (ms - numbers.ms_per_call).max(0.0) * scale / f64::from(stage.len());
+        let per_unit =
+            |ms: f64| (ms - numbers.ms_per_call).max(0.0) * scale / f64::from(stage.len());
         let want = if kind == UnitKind::Head {
             Want::LastColumn
         } else {
@@ -121,7 +122,9 @@ fn copies(graph: &Graph) -> Result<u32, EngineError> {
 /// One stage for the units of each kind.
 fn stages(miniature: &Graph) -> Vec<UnitRange> {
     let mut start = 0;
-    let runs = miniature.units.chunk_by(|unit, next| unit.kind == next.kind);
+    let runs = miniature
+        .units
+        .chunk_by(|unit, next| unit.kind == next.kind);
     let stage = |units: &[Unit]| {
         let range = UnitRange {
             start,

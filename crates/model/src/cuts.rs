@@ -70,7 +70,10 @@ fn legal_cuts(ops: &[Op], values: &[u32]) -> Vec<usize> {
     let mut cuts = Vec::new();
     let mut others_read_until = 0;
     for (index, op) in ops.iter().enumerate() {
-        let written = readers.get(op.output().0 as usize).copied().unwrap_or_default();
+        let written = readers
+            .get(op.output().0 as usize)
+            .copied()
+            .unwrap_or_default();
         let alone = others_read_until <= index && written.last > index;
         let begins = cuts.is_empty() && written.count > 1;
         let goes_on = !cuts.is_empty() && matches!(op, Op::Add { .. });

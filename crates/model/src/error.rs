@@ -95,7 +95,9 @@ impl ModelError {
             Self::NotGguf => "Choose a file that ends in .gguf.",
             Self::Version { .. } => "Convert the model with a current llama.cpp (GGUF version 3).",
             Self::Truncated { .. } | Self::Corrupt { .. } => "Download the model file again.",
-            Self::Architecture { .. } => "Choose a model of another family: Llama, Qwen2, Qwen3, Gemma 3, Phi-3, GPT-2 or BLOOM.",
+            Self::Architecture { .. } => {
+                "Choose a model of another family: Llama, Qwen2, Qwen3, Gemma 3, Phi-3, GPT-2 or BLOOM."
+            }
             Self::TensorType { .. } => {
                 "Choose a F32, F16, Q8_0, Q4_0 or Q4_1 version of the model."
             }

@@ -212,7 +212,11 @@ pub enum Op {
 /// for the rest: 2^(-4 (2 (h - n) + 1) / n).
 pub fn alibi_slope(head: u32, heads: u32) -> f32 {
     let power = 1_u32 << heads.max(1).ilog2();
-    let steps = if head < power { 2 * (head + 1) } else { 2 * (head - power) + 1 };
+    let steps = if head < power {
+        2 * (head + 1)
+    } else {
+        2 * (head - power) + 1
+    };
     libm::exp2(-4.0 * f64::from(steps) / f64::from(power)) as f32
 }
 

@@ -216,8 +216,18 @@ fn scaled_positions_are_in_the_graph() {
     assert_eq!(scale(TINY), 1.0);
     for (key, kind, value, expected) in [
         ("llama.rope.scaling.type", 8, text("none"), 1.0),
-        ("llama.rope.scaling.factor", 6, 4.0_f32.to_le_bytes().to_vec(), 0.25),
-        ("llama.rope.scale_linear", 6, 2.0_f32.to_le_bytes().to_vec(), 0.5),
+        (
+            "llama.rope.scaling.factor",
+            6,
+            4.0_f32.to_le_bytes().to_vec(),
+            0.25,
+        ),
+        (
+            "llama.rope.scale_linear",
+            6,
+            2.0_f32.to_le_bytes().to_vec(),
+            0.5,
+        ),
     ] {
         assert_eq!(scale(&with_entry(key, kind, &value)), expected, "{key}");
     }

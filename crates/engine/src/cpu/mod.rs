@@ -83,8 +83,7 @@ impl Executor for CpuExecutor {
         first_row: u32,
         bytes: &[u8],
     ) -> Result<(), EngineError> {
-        self.store
-            .put_rows(&self.graph, weight, first_row, bytes)?;
+        self.store.put_rows(&self.graph, weight, first_row, bytes)?;
         self.memory.put_rows(weight, bytes)
     }
 

@@ -71,8 +71,7 @@ impl Rotations {
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         let held = |table: &Rotation| {
-            table.speeds.capacity() * size_of::<f64>()
-                + table.cos_sin.capacity() * size_of::<f32>()
+            table.speeds.capacity() * size_of::<f64>() + table.cos_sin.capacity() * size_of::<f32>()
         };
         self.0.iter().map(held).sum()
     }

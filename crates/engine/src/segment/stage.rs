@@ -186,7 +186,10 @@ fn place(
         if op.output() != output {
             places[op.output().0 as usize] = Some(take(graph, op.output(), &mut free, buffers));
         }
-        for value in op.inputs().filter(|value| last_read[value.0 as usize] == index) {
+        for value in op
+            .inputs()
+            .filter(|value| last_read[value.0 as usize] == index)
+        {
             let buffer =
                 places[value.0 as usize].filter(|buffer| *buffer != OUT && !free.contains(buffer));
             free.extend(buffer);

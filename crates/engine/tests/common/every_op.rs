@@ -112,7 +112,14 @@ pub fn every_op(dtype: DType) -> Graph {
     }
     let normed = b.layer_norm(hidden, x);
     b.linear(VOCABULARY, hidden, normed);
-    Graph::new("every op", MAX_CONTEXT, b.weights, b.values, b.caches, b.ops)
+    Graph::new(
+        "every op",
+        MAX_CONTEXT,
+        b.weights,
+        b.values,
+        b.caches,
+        b.ops,
+    )
 }
 
 struct Builder {

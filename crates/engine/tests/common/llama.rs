@@ -1,8 +1,8 @@
 //! Llama graphs of any shape, without a model file.
 
 use model::{
-    Activation, CacheId, CacheSpec, DType, Frequencies, Graph, Op, Pairing, Unit, UnitKind, ValueId,
-    Weight, WeightId,
+    Activation, CacheId, CacheSpec, DType, Frequencies, Graph, Op, Pairing, Unit, UnitKind,
+    ValueId, Weight, WeightId,
 };
 
 #[derive(Debug, Clone, Copy)]

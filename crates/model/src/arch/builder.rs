@@ -277,11 +277,7 @@ impl<'a> Builder<'a> {
     ///
     /// # Errors
     /// A tensor that no op reads: without it, text would go wrong without a word.
-    pub fn finish(
-        self,
-        architecture: &str,
-        max_context_columns: u32,
-    ) -> Result<Graph, ModelError> {
+    pub fn finish(self, architecture: &str, max_context_columns: u32) -> Result<Graph, ModelError> {
         let unused = |tensor: &&Tensor| !self.used.contains(tensor.name.as_str());
         if let Some(tensor) = self.header.tensors.iter().find(unused) {
             return Err(ModelError::Architecture {

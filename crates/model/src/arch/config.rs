@@ -74,7 +74,9 @@ impl<'a> Config<'a> {
             ..
         } = self.heads;
         // Three times: a tensor may hold queries, keys and values.
-        let width = heads.checked_mul(head_dim).and_then(|width| width.checked_mul(3));
+        let width = heads
+            .checked_mul(head_dim)
+            .and_then(|width| width.checked_mul(3));
         let grouped = kv_heads > 0 && heads.is_multiple_of(kv_heads);
         let wide = width.is_some_and(|width| width > 0);
         let fused = self.feed_forward.checked_mul(2).is_some();
@@ -191,8 +193,6 @@ impl Fields<'_> {
     }
 
     fn missing(&self, key: &str) -> ModelError {
-        ModelError::MissingField {
-            key: self.key(key),
-        }
+        ModelError::MissingField { key: self.key(key) }
     }
 }

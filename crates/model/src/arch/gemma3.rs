@@ -54,7 +54,9 @@ impl Kinds {
         }
         let frequencies = config.frequencies(b)?;
         let local_frequencies = Frequencies {
-            base: config.float("rope.freq_base_swa").unwrap_or(LOCAL_FREQ_BASE),
+            base: config
+                .float("rope.freq_base_swa")
+                .unwrap_or(LOCAL_FREQ_BASE),
             scale: 1.0,
             ..frequencies
         };
