@@ -50,7 +50,10 @@ impl Memory {
         let mut rotations = Rotations::default();
         let (mut longest_row, mut longest_quantised_row) = (0, 0);
         for op in stages.iter().flat_map(|stage| stage.ops(graph)) {
-            for weight in op.weights().filter_map(|id| graph.weights.get(id.0 as usize)) {
+            for weight in op
+                .weights()
+                .filter_map(|id| graph.weights.get(id.0 as usize))
+            {
                 longest_row = weight.cols.max(longest_row);
                 if linear::has_integer_products(weight.dtype) {
                     longest_quantised_row = weight.cols.max(longest_quantised_row);

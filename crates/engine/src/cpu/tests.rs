@@ -7,7 +7,7 @@ use proptest::{collection::vec, prelude::*, test_runner::RngSeed};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::{
-    activation,
+    activation_functions,
     attention::{Cache, Heads},
     elementwise,
     linear::{Matrix, Scratch, linear, linear_portable},
@@ -208,8 +208,8 @@ proptest! {
     fn activations_match_double_precision((x, up) in (1..40_usize).prop_flat_map(|width| (vec(-12.0_f32..12.0, width), numbers(width)))) {
         for function in [Activation::Silu, Activation::Gelu, Activation::Relu] {
             let (mut active, mut gated) = (vec![f32::NAN; x.len()], vec![f32::NAN; x.len()]);
-            activation::activate(function, &x, &mut active);
-            activation::gate(function, &x, &up, &mut gated);
+            activation_functions::activate(function, &x, &mut active);
+            activation_functions::gate(function, &x, &up, &mut gated);
             for (index, value) in x.iter().copied().map(f64::from).enumerate() {
                 let tanh = (core::f64::consts::FRAC_2_PI.sqrt() * (value + 0.044_715 * value.powi(3))).tanh();
                 let exact = match function {
