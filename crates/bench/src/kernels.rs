@@ -142,6 +142,7 @@ fn matrix_products(rows: u32, cols: u32, dtype: DType) -> Graph {
             .map(|copy| Op::Linear {
                 x,
                 weight: WeightId(copy),
+                bias: None,
                 out,
             })
             .collect(),
