@@ -47,7 +47,9 @@ pub struct Offer {
 pub struct Question {
     /// Raw text, or turns for the chat template.
     pub prompt: Prompt,
-    /// Stop after so many tokens.
+    /// What the answer begins with; the model goes on from there.
+    pub answer_start: Option<String>,
+    /// Stop after so many tokens of the model's own.
     pub max_tokens: u32,
     /// Sampler.
     pub sampling: text::Sampling,

@@ -34,6 +34,9 @@ export interface Message {
 export interface Request {
   prompt?: string;
   messages?: Message[];
+  /** What the answer begins with; the model goes on from there. `startLogLikelihood` says how likely it found it. */
+  answerStart?: string;
+  /** Of the model's own, besides `answerStart`. */
   maxTokens?: number;
   temperature?: number;
   topK?: number;
@@ -93,6 +96,7 @@ export type SessionEvent =
       text: string;
       ids: number[];
       promptIds: number[];
+      startLogLikelihood: number;
     }
   | { type: "failed"; fault: Fault; fatal: boolean }
   | { type: "left" };

@@ -5,6 +5,7 @@
 mod bpe;
 mod chat;
 mod error;
+mod forced;
 mod hugging_face;
 mod pieces;
 mod rng;
@@ -15,6 +16,7 @@ mod words;
 
 pub use chat::{ChatTemplate, Message};
 pub use error::TextError;
+pub use forced::Forced;
 pub use pieces::DecodeStream;
 pub use sampler::{Sampler, Sampling};
 pub use tokenizer::Tokenizer;

@@ -71,6 +71,7 @@ impl PhoneOptions {
 pub struct Request {
     prompt: Option<String>,
     messages: Option<Vec<text::Message>>,
+    answer_start: Option<String>,
     max_tokens: Option<u32>,
     temperature: Option<f32>,
     top_k: Option<u32>,
@@ -109,6 +110,7 @@ impl Request {
             .unwrap_or_else(|| (js_sys::Math::random() * f64::from(u32::MAX)) as u64);
         Ok(Question {
             prompt,
+            answer_start: self.answer_start,
             max_tokens: self.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS),
             sampling,
             seed,

@@ -4,7 +4,7 @@ use std::{cell::RefCell, rc::Rc};
 
 use model::gguf;
 use session::{Command, Fault};
-use text::{ChatTemplate, DecodeStream, Sampler, TextError, Tokenizer, Vocabulary};
+use text::{ChatTemplate, DecodeStream, Forced, Sampler, TextError, Tokenizer, Vocabulary};
 
 use crate::{
     error::of_text,
@@ -26,6 +26,8 @@ pub struct Answer {
     ids: Vec<u32>,
     text: String,
     stream: DecodeStream,
+    /// The beginning it was given.
+    start: Rc<RefCell<Forced>>,
 }
 
 /// An answer that ended.
@@ -37,6 +39,8 @@ pub struct Finished {
     pub ids: Vec<u32>,
     /// Decoded.
     pub text: String,
+    /// Of the beginning it was given, natural logarithm; 0 without one.
+    pub start_log_likelihood: f64,
 }
 
 impl Chat {
@@ -64,7 +68,15 @@ impl Chat {
             .map_err(|error| of_text(&error))?;
         let mut sampler =
             Sampler::new(question.sampling, question.seed).map_err(|error| of_text(&error))?;
+        let start_ids = match &question.answer_start {
+            Some(start) => self.tokenizer.encode(start, false, false),
+            None => Ok(Vec::new()),
+        };
+        let start_ids = start_ids.map_err(|error| of_text(&error))?;
+        let start_tokens = u32::try_from(start_ids.len()).unwrap_or(u32::MAX);
+        let start = Rc::new(RefCell::new(Forced::new(start_ids)));
         let answer = Answer {
+            start: Rc::clone(&start),
             prompt_ids: prompt_ids.clone(),
             ids: Vec::new(),
             text: String::new(),
@@ -75,13 +87,14 @@ impl Chat {
         let current = Rc::clone(&self.answer);
         Ok(Command::Generate {
             prompt_ids,
-            max_tokens: question.max_tokens,
+            max_tokens: question.max_tokens.saturating_add(start_tokens),
             stop_ids: self.tokenizer.stop_ids().to_vec(),
             next_token: Box::new(move |logits, history| {
                 if let Some(answer) = mine.take() {
                     *current.borrow_mut() = Some(answer);
                 }
-                sampler.next(logits, history)
+                let given = start.borrow_mut().next(logits);
+                given.unwrap_or_else(|| sampler.next(logits, history))
             }),
         })
     }
@@ -108,6 +121,7 @@ impl Chat {
             prompt_ids: answer.prompt_ids,
             ids: answer.ids,
             text: answer.text,
+            start_log_likelihood: answer.start.borrow().log_likelihood(),
         }
     }
 

@@ -401,6 +401,7 @@ impl SessionWorker {
                 set("text", answer.text.into())?;
                 set("ids", value::to_js(&answer.ids)?)?;
                 set("promptIds", value::to_js(&answer.prompt_ids)?)?;
+                set("startLogLikelihood", answer.start_log_likelihood.into())?;
             }
             _ => {}
         }
