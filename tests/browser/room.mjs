@@ -32,7 +32,7 @@ export async function openRoom({ url, budgets, engine = "auto", contextColumns, 
   }
 }
 
-/** Asks the host; `onToken` gets text as it comes. Resolves with the `finished` event, once members' figures are those of this answer. */
+/** Asks the host; `onToken` gets text as it comes. Resolves with the `finished` event. */
 export async function ask({ host }, request, onToken = () => {}) {
   const from = host.events.length;
   const listener = (event) => event.type === "token" && onToken(event.text);
@@ -40,9 +40,12 @@ export async function ask({ host }, request, onToken = () => {}) {
   await host.call("generate", request);
   const finished = await host.until((event) => event.type === "finished", from);
   host.listeners.delete(listener);
-  await host.until((event) => event.type === "members" && event.members.some((member) => member.ms_per_token !== null), from);
   return finished;
 }
+
+/** Resolves once members' figures count the answers so far. */
+export const measured = ({ host }) =>
+  host.until((event) => event.type === "members" && event.members.some((member) => member.ms_per_token !== null), host.events.length);
 
 /** What the host knows of every member. */
 export const members = ({ host }) => host.events.findLast((event) => event.type === "members").members;

@@ -1,5 +1,5 @@
 // node run.mjs OPTIONS_JSON: an answer from emulated phones, to the terminal. `cargo xtask run --phones N` calls it.
-import { ask, closeRoom, members, openRoom } from "./room.mjs";
+import { ask, closeRoom, measured, members, openRoom } from "./room.mjs";
 
 const options = JSON.parse(process.argv[2]);
 const MIB = 2 ** 20;
@@ -30,6 +30,8 @@ async function answer(phones, budget, stream) {
     describe(room);
     const finished = await ask(room, request(), stream ? (text) => process.stdout.write(text) : undefined);
     if (stream) process.stdout.write("\n");
+    // An answer of one token has no decode step.
+    if (finished.ids.length > 1) await measured(room);
     const after = await traffic();
     return result(room, finished, (name) => (after[name] ?? 0) - (before[name] ?? 0));
   } finally {

@@ -1,4 +1,4 @@
-//! `cargo xtask build | run | e2e | shots`: one vocabulary for people and CI.
+//! `cargo xtask build | run | e2e | shots | sentiment`: one vocabulary for people and CI.
 
 mod build;
 mod command;
@@ -6,6 +6,7 @@ mod e2e;
 mod error;
 mod invitation;
 mod run;
+mod sentiment;
 mod server;
 mod shots;
 
@@ -35,6 +36,8 @@ enum Task {
     E2e(e2e::Options),
     /// Pictures of every view of the page.
     Shots(shots::Options),
+    /// Accuracy of the classifier on labelled snippets.
+    Sentiment(sentiment::Options),
 }
 
 fn main() -> ExitCode {
@@ -55,5 +58,6 @@ fn work(task: Task) -> Result<(), Error> {
         Task::Run(options) => run::run(&options),
         Task::E2e(options) => e2e::run(&options),
         Task::Shots(options) => shots::run(&options),
+        Task::Sentiment(options) => sentiment::run(&options),
     }
 }
