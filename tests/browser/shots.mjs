@@ -25,7 +25,7 @@ try {
         console.error(`${label}: ${text}`);
       };
       const page = await openScene(browser, { url, name, language, viewport, colorScheme, complain });
-      await page.screenshot({ path: join(out, `${label}.png`) });
+      await page.screenshot({ path: join(out, `${label}.png`), fullPage: true });
       await page.context().close();
     }
   }

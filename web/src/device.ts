@@ -1,4 +1,6 @@
 // What this phone can do and what its owner lets it do.
+import { able, checkList } from "./diagnosis/checks";
+import { Help } from "./diagnosis/help";
 import { el, fill, type Child } from "./dom";
 import { faultCard, loadFault } from "./errors";
 import type { Capabilities, PhoneOptions } from "./facade";
@@ -16,6 +18,7 @@ export class Device {
   readonly element = el("section", { class: "device", "aria-label": say.thisPhone });
   /** Whether this browser can take part. */
   able = false;
+  readonly help = new Help();
   #budget = el("select", { id: "budget" });
   #engine = el("select", { id: "engine" });
 
@@ -40,13 +43,10 @@ export class Device {
   }
 
   #show(found: Capabilities): void {
-    this.able = found.secureContext && found.dataChannels;
-    if (!this.able && found.fault) {
-      fill(this.element, faultCard(found.fault));
-    } else {
-      const lines = el("ul", { class: "checks" }, ...capabilityLines(found).map((line) => el("li", {}, line)));
-      fill(this.element, lines, this.#settings(found));
-    }
+    this.able = able(found);
+    this.help.found(found);
+    const why = !this.able && found.fault && faultCard(found.fault);
+    fill(this.element, why, checkList(found), this.able && this.#settings(found));
     this.changed();
   }
 
@@ -74,13 +74,4 @@ export function field(id: string, label: string, ...control: Child[]): HTMLEleme
 
 export function option(value: string, text: string, selected: boolean): HTMLOptionElement {
   return el("option", { value, selected }, text);
-}
-
-function capabilityLines(found: Capabilities): string[] {
-  return [found.dataChannels ? say.connects : say.connectsNot, compute(found), found.opfs ? say.keeps : say.keepsNot];
-}
-
-function compute(found: Capabilities): string {
-  if (!found.webgpu) return say.computesCpu(found.cpu);
-  return found.fallbackAdapter ? say.computesSoftware : say.computesGpu(found.adapter ?? "");
 }

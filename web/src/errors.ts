@@ -7,6 +7,9 @@ import { say } from "./strings";
 /** Things a person should know that stop nothing; a stranger at the door among them. */
 const NOTICES = new Set(["browser.no_webgpu", "browser.no_storage", "engine.self_test"]);
 
+/** The smallest module with a vector instruction: `() => i8x16.splat(0)`. */
+const SIMD = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11);
+
 export function isNotice(fault: Fault): boolean {
   return NOTICES.has(fault.code) || fault.code.startsWith("door.");
 }
@@ -20,6 +23,7 @@ export function faultOf(thrown: unknown): Fault {
 
 /** The program did not load. */
 export function loadFault(thrown: unknown): Fault {
+  if (!WebAssembly.validate(SIMD)) return { code: "page.too_old", message: say.tooOld, remedy: say.tooOldRemedy };
   const detail = thrown instanceof Error ? thrown.message : String(thrown);
   return { code: "page.load", message: `${say.newVersionNeeded} (${detail})`, remedy: say.newVersionRemedy };
 }

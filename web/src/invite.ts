@@ -30,8 +30,8 @@ export function inviteCard(invitation: string): HTMLElement {
 }
 
 /** Copies, and says so for a moment; `select` helps where the page may not write to the clipboard. */
-export function copyButton(text: () => string, select: () => void = () => undefined): HTMLButtonElement {
-  const button = el("button", { type: "button" }, say.copy);
+export function copyButton(text: () => string, select: () => void = () => undefined, label = say.copy): HTMLButtonElement {
+  const button = el("button", { type: "button" }, label);
   button.onclick = async () => {
     try {
       await navigator.clipboard.writeText(text());
@@ -40,7 +40,7 @@ export function copyButton(text: () => string, select: () => void = () => undefi
       return;
     }
     button.textContent = say.copied;
-    setTimeout(() => (button.textContent = say.copy), COPIED_MS);
+    setTimeout(() => (button.textContent = label), COPIED_MS);
   };
   return button;
 }

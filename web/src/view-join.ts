@@ -1,5 +1,6 @@
 // Join: what this phone can do, its name, and who can read the chat.
 import { Device, field } from "./device";
+import { elsewhereCard } from "./diagnosis/elsewhere";
 import { el, fill } from "./dom";
 import { faultCard } from "./errors";
 import type { Fault, PhoneOptions } from "./facade";
@@ -27,11 +28,13 @@ export function joinView(join: (options: PhoneOptions) => Promise<Fault | undefi
     button.disabled = false;
     status.textContent = "";
     fill(problem, faultCard(fault));
+    device.help.failed(fault);
   }
 
   return el(
     "main",
     { class: "view narrow" },
+    elsewhereCard(),
     el("h1", {}, say.joinTitle),
     el(
       "form",
@@ -42,6 +45,7 @@ export function joinView(join: (options: PhoneOptions) => Promise<Fault | undefi
       problem,
       status,
       el("div", { class: "actions" }, button, el("button", { class: "quiet", type: "button", onclick: away }, say.notNow)),
+      device.help.element,
     ),
   );
 }

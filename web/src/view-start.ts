@@ -1,5 +1,6 @@
 // Start: one sentence, a model, and two ways into a room.
 import { Device, field, option } from "./device";
+import { elsewhereCard } from "./diagnosis/elsewhere";
 import { el, fill } from "./dom";
 import { faultCard, faultOf } from "./errors";
 import type { ModelEntry, PhoneOptions } from "./facade";
@@ -52,8 +53,9 @@ export function startView(start: StartRoom): HTMLElement {
   return el(
     "main",
     { class: "view narrow" },
+    elsewhereCard(),
     el("h1", {}, say.promise),
-    el("form", { class: "card", onsubmit: submit }, choice, begin, device.element),
+    el("form", { class: "card", onsubmit: submit }, choice, begin, device.element, device.help.element),
     el("p", { class: "or", "aria-hidden": "true" }, say.or),
     joinForm(),
   );

@@ -3,17 +3,10 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { load, root } from "./load.mjs";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
 // Errors of the server's start go to its terminal, not to a page.
 const SOURCES = ["crates/model", "crates/text", "crates/proto", "crates/door", "crates/engine", "crates/plan", "crates/session", "wasm-core", "signaling-server/src/refusal.rs"];
-
-async function load(module) {
-  const { outputFiles } = await build({ entryPoints: [join(root, "web/src", module)], bundle: true, format: "esm", write: false });
-  return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString("base64")}`);
-}
 
 async function rustFiles(path) {
   if (path.endsWith(".rs")) return [path];
@@ -45,7 +38,7 @@ test("English and Korean have the same keys, of the same kind, all in use", () =
 });
 
 test("every sentence is used", async () => {
-  const files = (await readdir(join(root, "web/src"))).filter((file) => file.endsWith(".ts") && !file.startsWith("strings"));
+  const files = (await readdir(join(root, "web/src"), { recursive: true })).filter((file) => file.endsWith(".ts") && !file.startsWith("strings"));
   const text = (await Promise.all(files.map((file) => readFile(join(root, "web/src", file), "utf8")))).join();
   assert.deepEqual(Object.keys(english).filter((key) => !text.includes(`say.${key}`)), []);
 });

@@ -20,7 +20,9 @@ export class Phone {
   async host() {
     return { room: "abcdefghij", invitation: "room=abcdefghij.aebagbafaydqqcikbmga2dqpca.pbjgm2tqpf6x2jyrmdqxs5dfna" };
   }
-  async join() {}
+  async join() {
+    if (globalThis.scriptedRefusal) throw globalThis.scriptedRefusal;
+  }
   begin() {}
   generate() {}
   stop() {}

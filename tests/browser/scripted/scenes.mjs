@@ -7,6 +7,7 @@ const MODELS = [
 ];
 /** A phone that can do everything. */
 const CAPABLE = { secureContext: true, dataChannels: true, opfs: true, webgpu: true, adapter: "apple metal-3", fallbackAdapter: false, cpu: "6 cores, SIMD", defaultBudgetBytes: 2 ** 30, fault: null };
+const ANDROID = "Mozilla/5.0 (Linux; Android 15; SM-S921N; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/140.0.0.0 Mobile Safari/537.36";
 const MB = 1e6;
 
 const NAMES = { en: ["Blue Otter", "Green Heron", "Silver Hare"], ko: ["파란 수달", "초록 왜가리", "은빛 토끼"] };
@@ -107,6 +108,22 @@ export const SCENES = {
     capabilities: { ...CAPABLE, dataChannels: false, fault: { code: "browser.no_webrtc", message: "this browser cannot connect to other phones (WebRTC is missing)", remedy: "Use a current Chrome, Safari, Edge or Firefox, and allow WebRTC in its settings." } },
     run: (scene) => scene.page.waitForSelector(".fault"),
   },
+  "start-insecure": {
+    capabilities: { ...CAPABLE, secureContext: false, webgpu: false, adapter: null, opfs: false, fault: { code: "browser.insecure_context", message: "this page was not opened over a secure connection", remedy: "Open the page with https:// or on localhost." } },
+    run: (scene) => scene.page.waitForSelector(".fault"),
+  },
+  "join-in-app": { hash: "#room=4f1d0c9be2a76835", userAgent: `${ANDROID} KAKAOTALK/11.2.0 (INAPP)`, run: (scene) => scene.start() },
+  "join-failed": {
+    hash: "#room=4f1d0c9be2a76835",
+    run: async (scene) => {
+      await scene.start();
+      await scene.page.evaluate(() => {
+        globalThis.scriptedRefusal = { code: "rtc.failed", message: "the phones could not connect to each other: the channels did not open", remedy: "Put the phones on the same Wi-Fi and join again." };
+      });
+      await scene.page.click("button.primary");
+      await scene.page.waitForSelector(".details[open] strong");
+    },
+  },
   "host-measuring": { run: (scene) => scene.host(members([member(scene.language, 0, { measured: false })])) },
   "host-short": { run: (scene) => scene.host(members([member(scene.language, 0)]), capacity(780, 400)) },
   "host-enough": { run: (scene) => scene.host(members([0, 1, 2].map((id) => member(scene.language, id))), capacity(780, 1120)) },
@@ -137,8 +154,8 @@ const SCRIPTED_PHONE = await readFile(new URL("phone.js", import.meta.url), "utf
 
 /** Opens the page of the server at `url` in one of `SCENES`. `complain` hears of errors on the page. */
 export async function openScene(browser, { url, name, language, viewport, colorScheme, complain }) {
-  const { hash = "", capabilities = CAPABLE, run } = SCENES[name];
-  const context = await browser.newContext({ viewport, colorScheme, locale: language, reducedMotion: "reduce" });
+  const { hash = "", capabilities = CAPABLE, userAgent, run } = SCENES[name];
+  const context = await browser.newContext({ viewport, colorScheme, locale: language, reducedMotion: "reduce", ...(userAgent && { userAgent }) });
   await context.route("**/wasm/lingualinked.js", (route) => route.fulfill({ contentType: "text/javascript", body: SCRIPTED_PHONE }));
   await context.route("**/api/models", (route) => route.fulfill({ json: MODELS }));
   const page = await context.newPage();
