@@ -45,7 +45,7 @@ class Person {
   }
   /** Text of the last answer, once `wanted` holds for it. */
   async answer(wanted) {
-    const last = this.page.locator(".answer-text").last();
+    const last = this.page.locator(".markdown").last();
     await last.waitFor();
     await this.page.waitForFunction(([element, source]) => new RegExp(source, "s").test(element.textContent), [await last.elementHandle(), wanted.source]);
     return last.textContent();
@@ -111,6 +111,14 @@ test("the room ends for both when its host leaves", async () => {
   await guest.sees("The room is over");
   await guest.press("Back to start");
   await guest.sees("Run a language model on the phones in this room.");
+});
+
+test("what a phone keeps is shown, and deleted", async () => {
+  await host.press("Back to start");
+  await host.page.getByText("Stored on this phone").click();
+  await host.sees(/MB of 0\.8/);
+  await host.page.getByRole("button", { name: /^Delete / }).click();
+  await host.sees("Nothing is stored on this phone.");
 });
 
 test("nothing was refused by the policy, and nothing complained", () => {

@@ -1,33 +1,44 @@
-// node shots.mjs OUT: pictures of every view of the page that LINGUALINKED_URL names, in a scripted room. ONLY=name,name takes some.
+// node shots.mjs [OUT]: pictures of the page that LINGUALINKED_URL names, in a scripted room. With OUT every view, else the README's.
+// ONLY=name,name takes some of the views.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { launchOptions } from "./chromium.mjs";
 import { openScene, SCENES } from "./scripted/scenes.mjs";
 
 const [out] = process.argv.slice(2);
 const url = process.env.LINGUALINKED_URL;
-if (!out || !url) throw new Error("usage: LINGUALINKED_URL=URL node shots.mjs OUT");
+const DOCS = fileURLToPath(new URL("../../docs/screenshots", import.meta.url));
+const PHONE = { width: 390, height: 844 };
+const DESKTOP = { width: 1280, height: 800 };
 
-const SIZES = [{ width: 390, height: 844 }, { width: 1280, height: 800 }];
-const THEMES = ["light", "dark"];
-const LANGUAGES = ["en", "ko"];
+const README = [
+  { file: "start", name: "start" },
+  { file: "invite", name: "host-enough" },
+  { file: "join", name: "join", language: "ko" },
+  { file: "answering", name: "answered" },
+  { file: "dark", name: "answered-details", colorScheme: "dark" },
+  { file: "desktop", name: "answered-details", viewport: DESKTOP },
+].map((shot) => ({ language: "en", colorScheme: "light", viewport: PHONE, ...shot }));
+
 const wanted = (name) => !process.env.ONLY || process.env.ONLY.split(",").includes(name);
+const every = () => Object.keys(SCENES).filter(wanted).flatMap((name) => [PHONE, DESKTOP].flatMap((viewport) => ["light", "dark"].flatMap((colorScheme) => ["en", "ko"].map((language) => (
+  { file: `${name}-${viewport.width}-${colorScheme}-${language}`, name, viewport, colorScheme, language, fullPage: true }
+)))));
 
+const folder = out ?? DOCS;
 const browser = await chromium.launch(launchOptions());
-await mkdir(out, { recursive: true });
+await mkdir(folder, { recursive: true });
 try {
-  for (const viewport of SIZES) for (const colorScheme of THEMES) for (const language of LANGUAGES) {
-    for (const name of Object.keys(SCENES).filter(wanted)) {
-      const label = `${name}-${viewport.width}-${colorScheme}-${language}`;
-      const complain = (text) => {
-        process.exitCode = 1;
-        console.error(`${label}: ${text}`);
-      };
-      const page = await openScene(browser, { url, name, language, viewport, colorScheme, complain });
-      await page.screenshot({ path: join(out, `${label}.png`), fullPage: true });
-      await page.context().close();
-    }
+  for (const { file, fullPage = false, ...scene } of out ? every() : README) {
+    const complain = (text) => {
+      process.exitCode = 1;
+      console.error(`${file}: ${text}`);
+    };
+    const page = await openScene(browser, { url, complain, ...scene });
+    await page.screenshot({ path: join(folder, `${file}.png`), fullPage });
+    await page.context().close();
   }
 } finally {
   await browser.close();

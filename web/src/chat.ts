@@ -2,6 +2,7 @@
 import { el, fill, write } from "./dom";
 import { short } from "./format";
 import { copyButton } from "./invite";
+import { Markdown } from "./markdown";
 import type { Room, Turn } from "./room";
 import { say } from "./strings";
 
@@ -121,7 +122,7 @@ export class Chat {
 
 class ShownTurn {
   readonly element: HTMLElement;
-  #answer = el("div", { class: "answer-text" });
+  #answer = new Markdown();
   #end = el("p", { class: "problem" });
   #figures = el("p", { class: "figures" });
   #actions: HTMLElement;
@@ -136,27 +137,19 @@ class ShownTurn {
       "article",
       { class: "turn" },
       el("div", { class: "asked" }, el("span", { class: "unseen" }, say.you), el("p", {}, turn.question)),
-      el("div", { class: "answer" }, el("span", { class: "unseen" }, say.answer), this.#answer, this.#end, this.#figures, this.#actions),
+      el("div", { class: "answer" }, el("span", { class: "unseen" }, say.answer), this.#answer.element, this.#end, this.#figures, this.#actions),
     );
   }
 
   update(repeatable: boolean): void {
     const { turn } = this;
     const writing = turn.state === "writing";
-    this.#append(turn.answer);
-    this.#answer.classList.toggle("writing", writing);
+    this.#answer.show(turn.answer);
+    this.#answer.element.classList.toggle("writing", writing);
     write(this.#end, ending(turn));
     write(this.#figures, writing || turn.tokens === 0 ? "" : figures(turn));
     this.#actions.hidden = writing;
     this.#again.hidden = !repeatable;
-  }
-
-  /** Adds what is new, so that a selection survives. */
-  #append(answer: string): void {
-    const node = this.#answer.firstChild;
-    const shown = node?.nodeValue ?? "";
-    if (node instanceof Text && answer.startsWith(shown)) node.appendData(answer.slice(shown.length));
-    else this.#answer.textContent = answer;
   }
 }
 

@@ -1,9 +1,10 @@
 // What this phone can do and what its owner lets it do.
 import { able, checkList } from "./diagnosis/checks";
 import { Help } from "./diagnosis/help";
-import { el, fill, type Child } from "./dom";
+import { el, fill } from "./dom";
 import { faultCard, loadFault } from "./errors";
 import type { Capabilities, PhoneOptions } from "./facade";
+import { field, option } from "./field";
 import { bytes } from "./format";
 import { say } from "./strings";
 import { load } from "./wasm";
@@ -22,8 +23,8 @@ export class Device {
   #budget = el("select", { id: "budget" });
   #engine = el("select", { id: "engine" });
 
-  /** `changed` is called when `able` is known. */
-  constructor(readonly changed: () => void) {
+  /** `changed` is called when `able` is known; `more` settings come first. */
+  constructor(readonly changed: () => void, readonly more?: HTMLElement) {
     void this.#look();
   }
 
@@ -61,17 +62,8 @@ export class Device {
     return el(
       "details",
       { class: "details" },
-      el("summary", {}, say.settings),
-      el("div", { class: "details-body" }, field("budget", say.memory, this.#budget), field("engine", say.engine, this.#engine)),
+      el("summary", {}, this.more ? say.settingsAndName : say.settings),
+      el("div", { class: "details-body" }, this.more, field("budget", say.memory, this.#budget), field("engine", say.engine, this.#engine)),
     );
   }
-}
-
-/** A label and what it is for. */
-export function field(id: string, label: string, ...control: Child[]): HTMLElement {
-  return el("div", { class: "field" }, el("label", { for: id }, label), ...control);
-}
-
-export function option(value: string, text: string, selected: boolean): HTMLOptionElement {
-  return el("option", { value, selected }, text);
 }

@@ -1,11 +1,11 @@
 // Faults: what happened, what to do, and the code in small print.
-import { el, type Child } from "./dom";
+import { el, type Attributes, type Child } from "./dom";
 import { koreanFaults } from "./errors-ko";
 import type { Fault } from "./facade";
 import { say } from "./strings";
 
 /** Things a person should know that stop nothing; a stranger at the door among them. */
-const NOTICES = new Set(["browser.no_webgpu", "browser.no_storage", "engine.self_test"]);
+const NOTICES = new Set(["browser.no_webgpu", "browser.no_storage", "engine.self_test", "page.hidden", "page.screen"]);
 
 /** The smallest module with a vector instruction: `() => i8x16.splat(0)`. */
 const SIMD = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11);
@@ -28,13 +28,21 @@ export function loadFault(thrown: unknown): Fault {
   return { code: "page.load", message: `${say.newVersionNeeded} (${detail})`, remedy: say.newVersionRemedy };
 }
 
-/** A card about a fault; `actions` are buttons under it. */
+/** A card about a fault that stops something; `actions` are buttons under it. */
 export function faultCard(fault: Fault, ...actions: Child[]): HTMLElement {
+  return card({ class: "fault", role: "alert" }, fault, actions);
+}
+
+/** A card about something that stops nothing. */
+export function noticeCard(fault: Fault, ...actions: Child[]): HTMLElement {
+  return card({ class: "fault notice", role: "status" }, fault, actions);
+}
+
+function card(attributes: Attributes, fault: Fault, actions: Child[]): HTMLElement {
   const [message, remedy] = words(fault);
-  const notice = isNotice(fault);
   return el(
     "div",
-    { class: notice ? "fault notice" : "fault", role: notice ? "status" : "alert" },
+    attributes,
     el("p", { class: "fault-message" }, sentence(message)),
     el("p", {}, sentence(remedy)),
     el("p", { class: "fault-code" }, fault.code),

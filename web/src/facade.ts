@@ -128,5 +128,7 @@ export interface Capabilities {
 
 export interface RustModule {
   Phone: new (options: PhoneOptions) => Phone;
+  /** Folders from the root of the origin private file system to the files that hold chunks, each named by its hash. */
+  chunkFolders(): string[];
   capabilities(workerScript?: string): Promise<Capabilities>;
 }

@@ -98,7 +98,7 @@ async function newPhone(options: PhoneOptions): Promise<Phone | undefined> {
 
 function enter(entered: Room): Room {
   room = entered;
-  sleep = stayAwake();
+  sleep = stayAwake((notice) => entered.notice(notice));
   const unwatch = entered.watch(() => {
     if (entered.phase !== "over") return;
     unwatch();

@@ -25,6 +25,9 @@ export interface Capacity {
 /** Shortest time over which a speed is told, and longest it looks back, ms. */
 const SPEED_SPAN = [500, 4000] as const;
 
+/** More would hide the chat. */
+const MOST_FAULTS = 3;
+
 export class Room {
   phase: Phase = "opening";
   members: MemberView[] = [];
@@ -113,6 +116,13 @@ export class Room {
       // A room that never began cannot be left.
     }
     this.#finish(undefined);
+  }
+
+  /** Something a person should know that stops nothing. */
+  notice(fault: Fault): void {
+    if (this.phase === "over") return;
+    this.#note(fault);
+    this.changed();
   }
 
   dismiss(fault: Fault): void {
@@ -233,12 +243,15 @@ export class Room {
       this.#finish(fault);
       return;
     }
-    const named = { ...fault, message: this.#named(fault.message) };
-    this.faults = [...this.faults.filter((known) => known.code !== fault.code), named].slice(-3);
+    this.#note({ ...fault, message: this.#named(fault.message) });
     if (isNotice(fault) || fault.code === "session.busy") return;
     // A new plan that failed leaves the one in force.
     if (this.phase === "planning") this.phase = this.plan ? "ready" : "gathering";
     this.#breakOff();
+  }
+
+  #note(fault: Fault): void {
+    this.faults = [...this.faults.filter((known) => known.code !== fault.code), fault].slice(-MOST_FAULTS);
   }
 
   /** Faults know phones by number, people by name. */

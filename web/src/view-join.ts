@@ -1,17 +1,15 @@
 // Join: what this phone can do, its name, and who can read the chat.
-import { Device, field } from "./device";
+import { Device } from "./device";
 import { elsewhereCard } from "./diagnosis/elsewhere";
 import { el, fill } from "./dom";
 import { faultCard } from "./errors";
 import type { Fault, PhoneOptions } from "./facade";
-import { generatedName } from "./names";
+import { NameField } from "./names";
 import { say } from "./strings";
 
 /** `join` resolves with why it failed, or with nothing once the page shows the room. */
 export function joinView(join: (options: PhoneOptions) => Promise<Fault | undefined>, away: () => void): HTMLElement {
-  const name = el("input", {
-    id: "name", type: "text", maxlength: 40, required: true, autocomplete: "off", value: generatedName(), "aria-describedby": "name-hint",
-  });
+  const name = new NameField();
   const button = el("button", { class: "primary", type: "submit", disabled: true }, say.join);
   const status = el("p", { class: "muted", role: "status" });
   const problem = el("div");
@@ -19,11 +17,11 @@ export function joinView(join: (options: PhoneOptions) => Promise<Fault | undefi
 
   async function submit(event: Event): Promise<void> {
     event.preventDefault();
-    if (button.disabled || name.value.trim() === "") return;
+    if (button.disabled) return;
     button.disabled = true;
     status.textContent = say.joining;
     fill(problem);
-    const fault = await join({ name: name.value.trim(), ...device.options });
+    const fault = await join({ name: name.value, ...device.options });
     if (!fault) return;
     button.disabled = false;
     status.textContent = "";
@@ -40,7 +38,7 @@ export function joinView(join: (options: PhoneOptions) => Promise<Fault | undefi
       "form",
       { class: "card", onsubmit: (event) => void submit(event) },
       device.element,
-      field("name", say.name, name, el("p", { id: "name-hint", class: "muted" }, say.nameHint)),
+      name.element,
       el("p", { class: "consent" }, say.consent),
       problem,
       status,

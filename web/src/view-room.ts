@@ -1,7 +1,7 @@
 // The room: ring, phones and status on top; below, the invitation, then the chat.
 import { Chat } from "./chat";
 import { el, fill, write } from "./dom";
-import { faultCard } from "./errors";
+import { faultCard, isNotice, noticeCard } from "./errors";
 import { inviteCard } from "./invite";
 import { Details, MemberList } from "./members";
 import { Ring } from "./ring";
@@ -83,7 +83,7 @@ class Faults {
     this.#shown = room.faults;
     const cards = room.faults.map((fault) => {
       const close = el("button", { class: "quiet", type: "button", onclick: () => room.dismiss(fault) }, say.dismiss);
-      return faultCard(fault, close);
+      return isNotice(fault) ? noticeCard(fault, close) : faultCard(fault, close);
     });
     fill(this.element, ...cards);
   }

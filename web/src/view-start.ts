@@ -1,26 +1,28 @@
 // Start: one sentence, a model, and two ways into a room.
-import { Device, field, option } from "./device";
+import { Device } from "./device";
 import { elsewhereCard } from "./diagnosis/elsewhere";
 import { el, fill } from "./dom";
 import { faultCard, faultOf } from "./errors";
 import type { ModelEntry, PhoneOptions } from "./facade";
+import { field, option } from "./field";
 import { bytes } from "./format";
 import { linkFrom } from "./link";
 import { models } from "./models";
-import { generatedName } from "./names";
+import { NameField } from "./names";
+import { storageView } from "./storage";
 import { say } from "./strings";
 
 export type StartRoom = (model: ModelEntry, options: PhoneOptions) => void;
 
 export function startView(start: StartRoom): HTMLElement {
-  const name = generatedName();
+  const name = new NameField();
   const select = el("select", { id: "model" });
   const size = el("p", { class: "muted" });
   const choice = el("div", { class: "field" }, el("p", { class: "muted", role: "status" }, say.modelsLoading));
   const begin = el("button", { class: "primary", type: "submit", disabled: true }, say.startRoom);
   let known: ModelEntry[] = [];
 
-  const device = new Device(refresh);
+  const device = new Device(refresh, name.element);
   const chosen = () => known.find((model) => model.id === select.value);
   select.onchange = refresh;
 
@@ -46,7 +48,7 @@ export function startView(start: StartRoom): HTMLElement {
   function submit(event: Event): void {
     event.preventDefault();
     const model = chosen();
-    if (model && device.able) start(model, { name, ...device.options });
+    if (model && device.able) start(model, { name: name.value, ...device.options });
   }
 
   void list();
@@ -58,6 +60,7 @@ export function startView(start: StartRoom): HTMLElement {
     el("form", { class: "card", onsubmit: submit }, choice, begin, device.element, device.help.element),
     el("p", { class: "or", "aria-hidden": "true" }, say.or),
     joinForm(),
+    storageView(),
   );
 }
 

@@ -5,6 +5,8 @@ export async function capabilities() {
   return globalThis.scriptedCapabilities;
 }
 
+export const chunkFolders = () => ["lingualinked", "chunks"];
+
 export class Phone {
   constructor(options) {
     this.options = options;

@@ -6,28 +6,50 @@ const MODELS = [
   { id: "large", name: "Llama-3.2-3B-Instruct.Q4_K_M", file: "/models/large/file", manifest: "/models/large/manifest", file_bytes: 2_019_377_696 },
 ];
 /** A phone that can do everything. */
-const CAPABLE = { secureContext: true, dataChannels: true, opfs: true, webgpu: true, adapter: "apple metal-3", fallbackAdapter: false, cpu: "6 cores, SIMD", defaultBudgetBytes: 2 ** 30, fault: null };
+const CAPABLE = { secureContext: true, dataChannels: true, opfs: true, webgpu: true, adapter: "example adapter", fallbackAdapter: false, cpu: "6 cores, SIMD", defaultBudgetBytes: 2 ** 30, fault: null };
 const ANDROID = "Mozilla/5.0 (Linux; Android 15; SM-S921N; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/140.0.0.0 Mobile Safari/537.36";
+const INVITATION = "#room=abcdefghij.aebagbafaydqqcikbmga2dqpca.pbjgm2tqpf6x2jyrmdqxs5dfna";
 const MB = 1e6;
 
 const NAMES = { en: ["Blue Otter", "Green Heron", "Silver Hare"], ko: ["파란 수달", "초록 왜가리", "은빛 토끼"] };
 const TEXT = {
   en: {
     question: "Why does bread rise?",
-    answer: "Yeast eats the sugar in the dough and gives off carbon dioxide. The gluten in the flour forms a net that holds the gas, so the dough grows.\n\n1. Mix flour, water, salt and yeast.\n2. Let it rest for an hour.\n3. Bake it hot.",
+    answer: "**Yeast** eats the sugar in the dough and gives off carbon dioxide. The *gluten* in the flour forms a net that holds the gas, so the dough grows.\n\n1. Mix flour, water, salt and yeast.\n2. Let it rest for an hour.\n3. Bake it hot.",
   },
   ko: {
     question: "빵은 왜 부풀어 오르나요?",
-    answer: "효모가 반죽 속의 당을 먹고 이산화탄소를 내보냅니다. 밀가루의 글루텐이 그물처럼 기체를 붙잡아 반죽이 커집니다.\n\n1. 밀가루, 물, 소금, 효모를 섞습니다.\n2. 한 시간 쉬게 합니다.\n3. 뜨겁게 굽습니다.",
+    answer: "**효모**가 반죽 속의 당을 먹고 이산화탄소를 내보냅니다. 밀가루의 *글루텐*이 그물처럼 기체를 붙잡아 반죽이 커집니다.\n\n1. 밀가루, 물, 소금, 효모를 섞습니다.\n2. 한 시간 쉬게 합니다.\n3. 뜨겁게 굽습니다.",
   },
 };
+// What a model may write, and what it should not get away with.
+const MARKDOWN = `## Bread
+
+| flour | water |
+|---|---|
+| 500 g | 350 g |
+
+> Knead \`slowly\` & **long**.
+
+- one
+  1. two
+- [x] three
+
+\`\`\`js
+for (const loaf of loaves) bake(loaf, { degrees: 230, minutes: 45, steam: true, oven: "the one in the kitchen" });
+\`\`\`
+
+<img src=x onerror="alert(1)"><script>alert(1)</script> ![a picture](https://example.org/x.png)
+[a bad link](javascript:alert(1)), [a good one](https://example.org/?a=1&b=2), <b>bold</b>
+
+---`;
 const RUNS = [[[0, 13], [60, 62]], [[13, 37]], [[37, 60]]];
 
 const member = (language, id, { measured = true, loaded = 0, placed = false, budget = 420 * MB } = {}) => ({
   member: id,
   name: NAMES[language][id],
   engine: placed ? (id === 2 ? "Cpu" : "Gpu") : null,
-  measured: measured ? [{ engine: "Gpu", variant: "apple metal-3" }] : [],
+  measured: measured ? [{ engine: "Gpu", variant: "example adapter" }] : [],
   budget_bytes: budget,
   units: placed ? RUNS[id].map(([start, end]) => ({ start, end })) : [],
   ms_per_token: loaded === 1 ? 21.4 + 9 * id : null,
@@ -90,12 +112,16 @@ class Scene {
   }
   async answered() {
     const { words, answer } = await this.asked(1);
-    await this.tell({ type: "finished", request: 1, tokens: words.length, reason: "stop", msToFirstToken: 900, tokPerS: 9.7, text: answer, ids: [], promptIds: [] });
+    await this.finished(words.length, answer);
+  }
+  async finished(tokens, text) {
+    await this.tell({ type: "finished", request: 1, tokens, reason: "stop", msToFirstToken: 900, tokPerS: 9.7, text, ids: [], promptIds: [] });
     await this.page.evaluate(() => document.activeElement?.blur());
   }
   async tell(...events) {
     for (const event of events) await this.page.evaluate((event) => globalThis.scriptedPhone.emit(event), event);
-    await this.page.waitForTimeout(60);
+    // Drawn.
+    await this.page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
   }
 }
 
@@ -103,6 +129,22 @@ class Scene {
 export const SCENES = {
   start: { run: (scene) => scene.start() },
   "start-settings": { run: async (scene) => { await scene.start(); await scene.page.click("summary"); await scene.page.fill("#link", "hello there"); await scene.page.click("form:last-of-type button"); } },
+  "start-stored": {
+    run: async (scene) => {
+      await scene.start();
+      await scene.page.evaluate(async (files) => {
+        let folder = await navigator.storage.getDirectory();
+        for (const name of ["lingualinked", "chunks"]) folder = await folder.getDirectoryHandle(name, { create: true });
+        for (const name of files) {
+          const file = await (await folder.getFileHandle(name, { create: true })).createWritable();
+          await file.write(new Uint8Array(2_400_000));
+          await file.close();
+        }
+      }, ["aa", "bb"]);
+      await scene.page.locator("summary").last().click();
+      await scene.page.waitForSelector(".stored");
+    },
+  },
   "start-cpu": { capabilities: { ...CAPABLE, webgpu: false, adapter: null, opfs: false }, run: (scene) => scene.start() },
   "start-unable": {
     capabilities: { ...CAPABLE, dataChannels: false, fault: { code: "browser.no_webrtc", message: "this browser cannot connect to other phones (WebRTC is missing)", remedy: "Use a current Chrome, Safari, Edge or Firefox, and allow WebRTC in its settings." } },
@@ -112,9 +154,9 @@ export const SCENES = {
     capabilities: { ...CAPABLE, secureContext: false, webgpu: false, adapter: null, opfs: false, fault: { code: "browser.insecure_context", message: "this page was not opened over a secure connection", remedy: "Open the page with https:// or on localhost." } },
     run: (scene) => scene.page.waitForSelector(".fault"),
   },
-  "join-in-app": { hash: "#room=4f1d0c9be2a76835", userAgent: `${ANDROID} KAKAOTALK/11.2.0 (INAPP)`, run: (scene) => scene.start() },
+  "join-in-app": { hash: INVITATION, userAgent: `${ANDROID} KAKAOTALK/11.2.0 (INAPP)`, run: (scene) => scene.start() },
   "join-failed": {
-    hash: "#room=4f1d0c9be2a76835",
+    hash: INVITATION,
     run: async (scene) => {
       await scene.start();
       await scene.page.evaluate(() => {
@@ -132,6 +174,13 @@ export const SCENES = {
   typing: { run: async (scene) => { await scene.answered(); await scene.page.fill("textarea", `${TEXT[scene.language].question}\n${TEXT[scene.language].question}`); } },
   answering: { run: (scene) => scene.asked(0.5) },
   answered: { run: (scene) => scene.answered() },
+  "answered-markdown": {
+    run: async (scene) => {
+      await scene.asked(0);
+      for (const [id, text] of (MARKDOWN.match(/.{1,7}/gsu) ?? []).entries()) await scene.tell({ type: "token", request: 1, id, atMs: 900, text });
+      await scene.finished(99, MARKDOWN);
+    },
+  },
   "answered-details": { run: async (scene) => { await scene.answered(); await scene.page.click(".more > .details > summary"); } },
   "host-late": { run: async (scene) => { await scene.answered(); await scene.tell(members([...[0, 1].map((id) => member(scene.language, id, { placed: true, loaded: 1 })), member(scene.language, 2)])); } },
   "member-lost": {
@@ -144,10 +193,10 @@ export const SCENES = {
     },
   },
   leaving: { run: async (scene) => { await scene.ready(); await scene.page.click("header button"); } },
-  join: { hash: "#room=4f1d0c9be2a76835", run: (scene) => scene.start() },
-  "guest-waiting": { hash: "#room=4f1d0c9be2a76835", run: (scene) => scene.guest(members([0, 1].map((id) => member(scene.language, id)))) },
-  "guest-ready": { hash: "#room=4f1d0c9be2a76835", run: (scene) => scene.guest(planned, scene.three({ loaded: 1 }), { type: "ready", epoch: 1 }) },
-  over: { hash: "#room=4f1d0c9be2a76835", run: (scene) => scene.guest(failed("host.lost", "the phone that started the room is gone", "Start a new room, or join another one.", true)) },
+  join: { hash: INVITATION, run: (scene) => scene.start() },
+  "guest-waiting": { hash: INVITATION, run: (scene) => scene.guest(members([0, 1].map((id) => member(scene.language, id)))) },
+  "guest-ready": { hash: INVITATION, run: (scene) => scene.guest(planned, scene.three({ loaded: 1 }), { type: "ready", epoch: 1 }) },
+  over: { hash: INVITATION, run: (scene) => scene.guest(failed("host.lost", "the phone that started the room is gone", "Start a new room, or join another one.", true)) },
 };
 
 const SCRIPTED_PHONE = await readFile(new URL("phone.js", import.meta.url), "utf8");
@@ -158,6 +207,7 @@ export async function openScene(browser, { url, name, language, viewport, colorS
   const context = await browser.newContext({ viewport, colorScheme, locale: language, reducedMotion: "reduce", ...(userAgent && { userAgent }) });
   await context.route("**/wasm/lingualinked.js", (route) => route.fulfill({ contentType: "text/javascript", body: SCRIPTED_PHONE }));
   await context.route("**/api/models", (route) => route.fulfill({ json: MODELS }));
+  await context.route("**/models/*/manifest", (route) => route.fulfill({ json: { chunks: [{ bytes: 31_200_000, sha256: "aa" }] } }));
   const page = await context.newPage();
   page.on("pageerror", (error) => complain(error.stack));
   page.on("console", (message) => message.type() === "error" && complain(message.text()));

@@ -2,7 +2,7 @@
 //!
 //! Files are verified when they are read, so one that was cut short by a closing tab is as good as absent.
 
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     File, FileSystemDirectoryHandle, FileSystemFileHandle, FileSystemGetDirectoryOptions,
@@ -17,6 +17,12 @@ use crate::{
 
 /// Folders from the root to the chunks.
 const FOLDERS: [&str; 2] = ["lingualinked", "chunks"];
+
+/// Folders from the root of the origin private file system to the chunks, for pages that show and clear what is kept.
+#[wasm_bindgen(js_name = chunkFolders)]
+pub fn chunk_folders() -> Vec<String> {
+    FOLDERS.map(str::to_owned).to_vec()
+}
 
 /// The chunk folder.
 pub struct ChunkStore {
