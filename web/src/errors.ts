@@ -2,17 +2,11 @@
 import { el, type Attributes, type Child } from "./dom";
 import { koreanFaults } from "./errors-ko";
 import type { Fault } from "./facade";
+import { isFault } from "./faults";
 import { say } from "./strings";
-
-/** Things a person should know that stop nothing; a stranger at the door among them. */
-const NOTICES = new Set(["browser.no_webgpu", "browser.no_storage", "engine.self_test", "page.hidden", "page.screen"]);
 
 /** The smallest module with a vector instruction: `() => i8x16.splat(0)`. */
 const SIMD = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11);
-
-export function isNotice(fault: Fault): boolean {
-  return NOTICES.has(fault.code) || fault.code.startsWith("door.");
-}
 
 /** Whatever was thrown, as a fault. */
 export function faultOf(thrown: unknown): Fault {
@@ -59,8 +53,4 @@ function words(fault: Fault): readonly [string, string] {
 function sentence(text: string): string {
   const capital = text.charAt(0).toUpperCase() + text.slice(1);
   return /[.!?…)]$/.test(capital) ? capital : `${capital}.`;
-}
-
-function isFault(value: unknown): value is Fault {
-  return typeof value === "object" && value !== null && "code" in value && "message" in value && "remedy" in value;
 }

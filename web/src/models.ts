@@ -1,6 +1,6 @@
 // Models of this page's server, and what this browser keeps of them.
-import type { Fault, ModelEntry } from "./facade";
-import { load } from "./wasm";
+import type { Fault, ModelEntry } from "./facade.js";
+import { load } from "./wasm.js";
 
 /** What the page needs of a model's manifest. */
 interface Manifest {

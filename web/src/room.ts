@@ -1,6 +1,7 @@
 // What a page knows of its room: events in, a state that views draw from.
-import { faultOf, isNotice } from "./errors";
+import { faultOf } from "./errors";
 import type { Fault, MemberView, ModelEntry, Phone, Plan, SessionEvent } from "./facade";
+import { isNotice } from "./faults";
 
 /** Where the room stands. `over` is final. */
 export type Phase = "opening" | "gathering" | "planning" | "loading" | "ready" | "answering" | "over";

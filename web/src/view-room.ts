@@ -1,7 +1,8 @@
 // The room: ring, phones and status on top; below, the invitation, then the chat.
 import { Chat } from "./chat";
 import { el, fill, write } from "./dom";
-import { faultCard, isNotice, noticeCard } from "./errors";
+import { faultCard, noticeCard } from "./errors";
+import { isNotice } from "./faults";
 import { inviteCard } from "./invite";
 import { Details, MemberList } from "./members";
 import { Ring } from "./ring";

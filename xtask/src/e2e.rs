@@ -6,6 +6,7 @@ use crate::{
     build::{self, WEB},
     command::{npm_install, program, root, succeed},
     error::Error,
+    pack,
     run::DEFAULT_MODEL,
     server::{Ports, SERVER, Server, trusting},
 };
@@ -43,20 +44,41 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<(), Error> {
     build::build()?;
     succeed(program("npm").args(["run", "--silent", "check", "--prefix", "web"]))?;
-    succeed(program("node").args(["--test", "web/tests/"]))?;
+    succeed(program("npm").args(["run", "--silent", "test", "--prefix", "web"]))?;
     npm_install("tests/browser")?;
     succeed(program("node").args(["tests/browser/chat-model.mjs", TINY_MODEL, CHAT_MODEL]))?;
-    for (name, model, long) in TESTS {
-        let wanted = if options.only.is_empty() {
+    let wanted = |name: &str, long: bool| {
+        if options.only.is_empty() {
             options.full || !long
         } else {
             options.only.iter().any(|only| only == name)
-        };
-        if wanted {
+        }
+    };
+    if wanted("package", false) {
+        package(options)?;
+    }
+    for (name, model, long) in TESTS {
+        if wanted(name, long) {
             test(name, model, options)?;
         }
     }
     Ok(())
+}
+
+/// The npm package in projects of others.
+fn package(options: &Options) -> Result<(), Error> {
+    let tarball = pack::pack()?;
+    npm_install("tests/packaging")?;
+    let mut node = program("node");
+    node.args(["--test", "tests/packaging/package.test.mjs"]);
+    if options.full {
+        node.env("LINGUALINKED_FULL", "1");
+    }
+    succeed(
+        node.env("LINGUALINKED_PACKAGE", tarball)
+            .env("LINGUALINKED_SERVER", root().join(SERVER))
+            .env("LINGUALINKED_MODEL", root().join(CHAT_MODEL)),
+    )
 }
 
 fn test(name: &str, model: &str, options: &Options) -> Result<(), Error> {

@@ -1,10 +1,11 @@
-//! `cargo xtask build | run | e2e | shots | sentiment`: one vocabulary for people and CI.
+//! `cargo xtask --help`: one vocabulary for people and CI.
 
 mod build;
 mod command;
 mod e2e;
 mod error;
 mod invitation;
+mod pack;
 mod run;
 mod sentiment;
 mod server;
@@ -34,6 +35,8 @@ enum Task {
     Run(run::Options),
     /// Browser end-to-end tests.
     E2e(e2e::Options),
+    /// The npm package, into target/package/.
+    Pack,
     /// Pictures of every view of the page.
     Shots(shots::Options),
     /// Accuracy of the classifier on labelled snippets.
@@ -57,6 +60,7 @@ fn work(task: Task) -> Result<(), Error> {
         Task::Build => build::build(),
         Task::Run(options) => run::run(&options),
         Task::E2e(options) => e2e::run(&options),
+        Task::Pack => pack::run(),
         Task::Shots(options) => shots::run(&options),
         Task::Sentiment(options) => sentiment::run(&options),
     }

@@ -26,6 +26,9 @@ pub struct Ports {
     pub https: Option<u16>,
 }
 
+/// The built server, from the root.
+pub const SERVER: &str = "target/release/signaling-server";
+
 /// A server that ends with this value.
 pub struct Server {
     child: Child,

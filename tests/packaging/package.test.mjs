@@ -1,0 +1,172 @@
+// The packed npm package: well-formed, and used by pages of others, each generating text in Chromium.
+// `cargo xtask e2e` tells where package, server and a tiny random-weight model are.
+import { after, before, test } from "node:test";
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createInterface } from "node:readline";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { publint } from "publint";
+import { formatMessage } from "publint/utils";
+import { build } from "vite";
+import { openBrowser } from "../browser/chromium.mjs";
+
+const { LINGUALINKED_PACKAGE: tarball, LINGUALINKED_SERVER: binary, LINGUALINKED_MODEL: model } = process.env;
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const MESSAGES = [{ role: "user", content: "abcdefgh" }];
+/** Bytes: too little for the model on one page, enough on two. */
+const SMALL = 1_000_000;
+
+let projects;
+const servers = [];
+const browsers = [];
+before(async () => (projects = await mkdtemp(join(tmpdir(), "lingualinked-consumers-"))));
+after(async () => {
+  for (const browser of browsers) await browser.close();
+  for (const server of servers) server.kill();
+  await rm(projects, { recursive: true, force: true });
+});
+
+/** A blank project with the package installed. */
+async function project(name) {
+  const folder = join(projects, name);
+  await mkdir(folder);
+  await writeFile(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
+  execFileSync("npm", ["install", "--silent", "--no-audit", "--no-fund", "--offline", tarball], { cwd: folder, stdio: "inherit" });
+  return folder;
+}
+
+/** Serves a folder, rooms and the model, under the server's content security policy. */
+async function serve(folder) {
+  const server = spawn(binary, ["--model", model, "--web", folder, "--port", "0"], { stdio: ["ignore", "pipe", "inherit"] });
+  servers.push(server);
+  for await (const line of createInterface(server.stdout)) {
+    const url = /^listening on (http:\S+)/.exec(line)?.[1];
+    if (url) return url;
+  }
+  throw new Error("the server did not start");
+}
+
+/** A page in a browser process of its own; what goes wrong on it fails the test. */
+async function open(url) {
+  const browser = await openBrowser();
+  browsers.push(browser);
+  const page = await browser.context.newPage();
+  const problems = [];
+  page.on("pageerror", (error) => problems.push(String(error)));
+  page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
+  await page.goto(url);
+  return { page, problems };
+}
+
+/** The first snippet of a document. */
+async function snippet(path) {
+  const text = await readFile(here(path), "utf8");
+  return /```js\n(.*?)```/s.exec(text)[1];
+}
+
+test("publint has no objection", async () => {
+  const { messages } = await publint({ pkgDir: here("../../web"), strict: true, pack: { tarball: (await readFile(tarball)).buffer } });
+  assert.deepEqual(messages.map((message) => formatMessage(message, {})), []);
+});
+
+test("types are found by every resolution of ESM", () => {
+  execFileSync(here("node_modules/.bin/attw"), [tarball, "--profile", "esm-only"], { stdio: "pipe" });
+});
+
+test("importing it touches no page", () => {
+  execFileSync(process.execPath, ["--input-type=module", "--eval", `await import(${JSON.stringify(here("../../web/dist/index.js"))})`], { stdio: "pipe" });
+});
+
+test("plain modules: two pages answer together, by the API as documented", async () => {
+  const folder = await project("plain");
+  await cp(here("plain"), folder, { recursive: true });
+  const url = await serve(folder);
+  const [host, guest] = [await open(url), await open(url)];
+  const link = await host.page.evaluate(async (budgetBytes) => {
+    const { createSession } = globalThis.lingualinked;
+    globalThis.progress = [];
+    globalThis.session = await createSession({ name: "host", engine: "cpu", budgetBytes, onProgress: (step) => globalThis.progress.push(step) });
+    return globalThis.session.url;
+  }, SMALL);
+  await guest.page.evaluate(async ([link, budgetBytes]) => {
+    globalThis.session = await globalThis.lingualinked.joinSession(link, { name: "guest", engine: "cpu", budgetBytes });
+  }, [link, SMALL]);
+
+  const begun = await host.page.evaluate(async () => {
+    const { session, progress } = globalThis;
+    await session.members.until((members) => members.length === 2);
+    await session.begin();
+    return { stages: session.plan.value.stages.length, phases: [...new Set(progress.map(({ phase }) => phase))], last: progress.at(-1) };
+  });
+  assert.equal(begun.stages, 3, "host, guest, host");
+  assert.deepEqual(begun.phases, ["waiting", "planning", "loading", "ready"]);
+  assert.equal(begun.last.loadedBytes, begun.last.totalBytes);
+
+  const { chunks, whole, aborted, tooLong, after } = await host.page.evaluate(async (messages) => {
+    const { completions } = globalThis.session.chat;
+    const request = { messages, max_tokens: 8, temperature: 0 };
+    const chunks = [];
+    for await (const chunk of await completions.create({ ...request, stream: true })) chunks.push(chunk);
+    const whole = await completions.create(request);
+    const controller = new AbortController();
+    const aborted = [];
+    try {
+      for await (const { choices: [{ delta }] } of await completions.create({ ...request, max_tokens: 400, stream: true }, { signal: controller.signal })) {
+        aborted.push(delta);
+        if (aborted.length === 3) controller.abort();
+      }
+    } catch (error) {
+      aborted.push(error.name);
+    }
+    const tooLong = await completions.create({ messages: [{ role: "user", content: "a b ".repeat(4000) }] }).catch(({ name, code, remedy }) => ({ name, code, remedy }));
+    const [one, other] = await Promise.all([completions.create(request), completions.create(request)]);
+    return { chunks, whole, aborted, tooLong, after: [one, other].map(({ choices }) => choices[0].message.content) };
+  }, MESSAGES);
+  const [first, last] = [chunks[0], chunks.at(-1)];
+  assert.deepEqual([first.object, first.choices[0].delta.role, last.choices[0].finish_reason], ["chat.completion.chunk", "assistant", "length"]);
+  assert.equal(new Set(chunks.map(({ id }) => id)).size, 1);
+  assert.equal(last.usage.completion_tokens, 8);
+  const streamed = chunks.map(({ choices: [{ delta }] }) => delta.content ?? "").join("");
+  assert.ok(streamed.length > 0);
+  assert.equal(whole.object, "chat.completion");
+  assert.equal(whole.choices[0].message.content, streamed);
+  assert.equal(aborted.at(-1), "AbortError");
+  assert.ok(aborted.length < 100);
+  assert.equal(tooLong.name, "LinguaLinkedError");
+  assert.equal(tooLong.code, "prompt.too_long");
+  assert.ok(tooLong.remedy.length > 0);
+  assert.deepEqual(after, [streamed, streamed], "questions wait for each other");
+
+  const refused = await guest.page.evaluate((messages) => globalThis.session.chat.completions.create({ messages }).catch(({ code }) => code), MESSAGES);
+  assert.equal(refused, "session.host_only");
+
+  const kept = await guest.page.evaluate(async () => {
+    const { models } = globalThis.lingualinked;
+    const [{ id, storedBytes }] = await models.list();
+    const before = await models.has(id);
+    await models.delete(id);
+    return { storedBytes, before, after: await models.has(id) };
+  });
+  assert.ok(kept.storedBytes > 0);
+  assert.deepEqual([kept.before, kept.after], [true, false]);
+
+  const ended = await guest.page.evaluate(async () => {
+    const { ended } = globalThis.session;
+    globalThis.over = new Promise((resolve) => ended.addEventListener("abort", () => resolve(ended.reason.code)));
+  }).then(() => host.page.evaluate(() => globalThis.session.leave())).then(() => guest.page.evaluate(() => globalThis.over));
+  assert.equal(ended, "host.lost");
+  assert.deepEqual([host.problems, guest.problems], [[], []]);
+});
+
+test("the README's first snippet works in a new project, built by Vite", async () => {
+  const folder = await project("vite");
+  await writeFile(join(folder, "main.js"), await snippet("../../README.md"));
+  await writeFile(join(folder, "index.html"), '<!doctype html><link rel="icon" href="data:,"><body><script type="module" src="/main.js"></script></body>');
+  await build({ root: folder, logLevel: "warn", configFile: false });
+  const { page, problems } = await open(await serve(join(folder, "dist")));
+  await page.waitForFunction(() => document.body.textContent.trim() !== "", undefined, { timeout: 60_000 });
+  assert.deepEqual(problems, []);
+});

@@ -1,0 +1,306 @@
+// A room as a developer sees it.
+import type { Fault, MemberView, ModelEntry, Phone, PhoneOptions, Plan, Request, SessionEvent } from "../facade.js";
+import { isNotice } from "../faults.js";
+import { models } from "../models.js";
+import { load } from "../wasm.js";
+import { Answer } from "./answer.js";
+import { completions, type Completions, type Piece } from "./chat.js";
+import { errorOf, LinguaLinkedError } from "./error.js";
+import { Source, type Abortable, type Observable } from "./observable.js";
+
+export interface SessionOptions extends Abortable {
+  /** Shown to the others. */
+  name?: string;
+  engine?: "auto" | "gpu" | "cpu";
+  /** Memory for weights, cache and scratch that this page offers; 1 GiB unless given. */
+  budgetBytes?: number;
+  /** Where `lingualinked_bg.wasm` is, if not beside the package's script. */
+  wasmUrl?: string | URL;
+  /** Where `worker.js` is, if not beside the package's script. */
+  workerUrl?: string | URL;
+  onProgress?: (progress: Progress) => void;
+}
+
+export interface CreateOptions extends SessionOptions {
+  /** Id of a model of this page's server; its first unless given. */
+  model?: string;
+  /** Most tokens of question and answer together; 1024 unless given. */
+  contextColumns?: number;
+  /** Page that other phones open; this page unless given. */
+  joinUrl?: string | URL;
+}
+
+/** Where a room stands. */
+export type Phase = "waiting" | "planning" | "loading" | "ready" | "answering" | "over";
+
+/** Bytes of all phones together. */
+export interface Progress {
+  phase: Phase;
+  loadedBytes: number;
+  totalBytes: number;
+}
+
+export interface Stats {
+  phase: Phase;
+  /** What the model needs and what the phones offer, once they are measured. */
+  neededBytes: number | undefined;
+  offeredBytes: number | undefined;
+  /** Of the last answer. */
+  tokPerS: number | undefined;
+  msToFirstToken: number | undefined;
+}
+
+const NOT_READY: Fault = {
+  code: "session.not_ready",
+  message: "the model is not loaded yet",
+  remedy: "Call begin() once the phones have joined.",
+};
+
+const LEFT: Fault = { code: "session.left", message: "this page left the room", remedy: "Start or join a room again." };
+
+/** Starts a room on this page's server. */
+export async function createSession(options: CreateOptions = {}): Promise<Session> {
+  const model = await guarded(options, () => chosen(options.model));
+  return opened("host", options, model.id, async (phone) => {
+    const { invitation } = await phone.host({ id: model.id, file: model.file, manifest: model.manifest });
+    return new URL(`#${invitation}`, options.joinUrl ?? location.href).href;
+  });
+}
+
+/** Joins a room by its link. */
+export async function joinSession(url: string | URL, options: SessionOptions = {}): Promise<Session> {
+  return opened("guest", options, "", async (phone) => {
+    await phone.join(String(url));
+    return String(url);
+  });
+}
+
+async function chosen(id: string | undefined): Promise<ModelEntry> {
+  const known = await models();
+  const model = id === undefined ? known[0] : known.find((entry) => entry.id === id);
+  if (model) return model;
+  throw new LinguaLinkedError({ code: "model.unknown", message: "this server has no such model", remedy: "Start it with --model FILE, or choose one of models.list()." });
+}
+
+async function opened(role: Session["role"], options: CreateOptions, model: string, enter: (phone: Phone) => Promise<string>): Promise<Session> {
+  return guarded(options, async () => {
+    const { Phone } = await load(options.wasmUrl);
+    const phone = new Phone(phoneOptions(options));
+    const events = phone.events();
+    try {
+      const entered = enter(phone);
+      const url = await (options.signal ? Promise.race([entered, aborted(options.signal)]) : entered);
+      return new Session(phone, events, role, url, model, options.onProgress);
+    } catch (thrown) {
+      leave(phone);
+      throw thrown;
+    }
+  });
+}
+
+function leave(phone: Phone): void {
+  try {
+    phone.leave();
+  } catch {
+    // A room that never began cannot be left.
+  }
+}
+
+/** Errors as ours; after an abort, the abort's own reason. */
+async function guarded<T>({ signal }: Abortable, work: () => Promise<T>): Promise<T> {
+  signal?.throwIfAborted();
+  try {
+    return await work();
+  } catch (thrown) {
+    signal?.throwIfAborted();
+    throw errorOf(thrown);
+  }
+}
+
+function phoneOptions({ name = "page", engine, budgetBytes, contextColumns, workerUrl }: CreateOptions): PhoneOptions {
+  return {
+    name,
+    workerUrl: String(workerUrl ?? new URL("./worker.js", import.meta.url)),
+    ...(engine !== undefined && { engine }),
+    ...(budgetBytes !== undefined && { budgetBytes }),
+    ...(contextColumns !== undefined && { contextColumns }),
+  };
+}
+
+export class Session {
+  readonly chat: { readonly completions: Completions };
+  readonly members: Observable<readonly MemberView[]>;
+  readonly plan: Observable<Plan | undefined>;
+  readonly stats: Observable<Stats>;
+  #members: Source<readonly MemberView[]>;
+  #plan: Source<Plan | undefined>;
+  #stats: Source<Stats>;
+  #listeners = new Set<(event: SessionEvent) => void>();
+  #over = new AbortController();
+  /** The answer being written; the room writes one after the other. */
+  #answer: Answer | undefined;
+  #lastAnswer = new Answer();
+
+  #phone: Phone;
+  #onProgress: ((progress: Progress) => void) | undefined;
+
+  /** @internal */
+  constructor(
+    phone: Phone,
+    events: ReadableStream<SessionEvent>,
+    readonly role: "host" | "guest",
+    /** Link for the other phones; keep its fragment secret: it lets in. */
+    readonly url: string,
+    model: string,
+    onProgress: ((progress: Progress) => void) | undefined,
+  ) {
+    this.#phone = phone;
+    this.#onProgress = onProgress;
+    this.#lastAnswer.close();
+    const ended = this.#over.signal;
+    this.members = this.#members = new Source<readonly MemberView[]>([], ended);
+    this.plan = this.#plan = new Source<Plan | undefined>(undefined, ended);
+    this.stats = this.#stats = new Source<Stats>({ phase: "waiting", neededBytes: undefined, offeredBytes: undefined, tokPerS: undefined, msToFirstToken: undefined }, ended);
+    this.chat = { completions: completions(model, (request, options) => this.#ask(request, options)) };
+    this.#follow(events).catch((thrown: unknown) => this.#end(errorOf(thrown)));
+  }
+
+  /** Aborts when the room is over; its reason says why. */
+  get ended(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  /** Host: shares the model out among the phones that have joined; resolves when all have loaded their parts. */
+  async begin({ signal }: Abortable = {}): Promise<void> {
+    signal?.throwIfAborted();
+    await this.members.until((members) => members.length > 0 && members.every(({ measured }) => measured.length > 0), { signal });
+    await this.stats.until(({ neededBytes }) => neededBytes !== undefined, { signal });
+    this.#note({ phase: "planning" });
+    const ready = this.#next((event) => event.type === "ready", signal);
+    this.#phone.begin();
+    await ready;
+  }
+
+  leave(): void {
+    leave(this.#phone);
+    this.#end(new LinguaLinkedError(LEFT));
+  }
+
+  async *#ask(request: Request, { signal }: Abortable): AsyncGenerator<Piece, void, undefined> {
+    const stop = signal ? AbortSignal.any([signal, this.ended]) : this.ended;
+    stop.throwIfAborted();
+    const before = this.#lastAnswer.over;
+    const answer = new Answer();
+    this.#lastAnswer = answer;
+    const abort = () => answer.fail(stop.reason);
+    stop.addEventListener("abort", abort);
+    try {
+      await Promise.race([before, aborted(stop)]);
+      if (this.plan.value === undefined && this.role === "host") throw new LinguaLinkedError(NOT_READY);
+      this.#answer = answer;
+      this.#phone.generate(request);
+      yield* answer.pieces();
+    } catch (thrown) {
+      throw errorOf(thrown);
+    } finally {
+      stop.removeEventListener("abort", abort);
+      // The room ends it at the next token, and is free then.
+      if (this.#answer !== answer) answer.close();
+      else if (!answer.ended && !this.ended.aborted) this.#phone.stop();
+    }
+  }
+
+  /** The next event for which `wanted` holds; a failure in between rejects. */
+  #next(wanted: (event: SessionEvent) => boolean, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const stop = signal ? AbortSignal.any([signal, this.ended]) : this.ended;
+      const settle = (done: () => void) => {
+        this.#listeners.delete(look);
+        stop.removeEventListener("abort", aborted);
+        done();
+      };
+      const aborted = () => settle(() => reject(stop.reason));
+      const look = (event: SessionEvent) => {
+        if (wanted(event)) settle(resolve);
+        else if (event.type === "failed" && !isNotice(event.fault)) settle(() => reject(new LinguaLinkedError(event.fault)));
+      };
+      stop.addEventListener("abort", aborted);
+      this.#listeners.add(look);
+    });
+  }
+
+  async #follow(events: ReadableStream<SessionEvent>): Promise<void> {
+    const reader = events.getReader();
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      this.#apply(next.value);
+      this.#answer?.take(next.value);
+      for (const listener of [...this.#listeners]) listener(next.value);
+    }
+  }
+
+  #apply(event: SessionEvent): void {
+    switch (event.type) {
+      case "members":
+        this.#setMembers(event.members);
+        break;
+      case "capacity":
+        if (event.measured) this.#note({ neededBytes: event.neededBytes, offeredBytes: event.offeredBytes });
+        break;
+      case "planned":
+        this.#plan.set(event.plan);
+        this.#note({ phase: "loading" });
+        break;
+      case "ready":
+        this.#note({ phase: "ready" });
+        break;
+      case "token":
+        if (this.stats.value.phase !== "answering") this.#note({ phase: "answering", msToFirstToken: event.atMs });
+        break;
+      case "finished":
+        this.#note({ phase: "ready", tokPerS: event.tokPerS, msToFirstToken: event.msToFirstToken });
+        break;
+      case "failed":
+        if (event.fatal) this.#end(new LinguaLinkedError(event.fault));
+        break;
+      case "left":
+        this.#end(new LinguaLinkedError(LEFT));
+        break;
+    }
+  }
+
+  /** A plan that was dropped shows in members that hold nothing. */
+  #setMembers(members: readonly MemberView[]): void {
+    this.#members.set(members);
+    const placed = members.some(({ units }) => units.length > 0);
+    const { phase } = this.stats.value;
+    if (!placed && this.plan.value !== undefined && (phase === "ready" || phase === "answering")) {
+      this.#plan.set(undefined);
+      this.#note({ phase: "waiting" });
+    }
+    this.#progress();
+  }
+
+  #note(change: Partial<Stats>): void {
+    this.#stats.set({ ...this.stats.value, ...change });
+    if (change.phase !== undefined) this.#progress();
+  }
+
+  #progress(): void {
+    const sum = (of: (member: MemberView) => number) => this.members.value.reduce((total, member) => total + of(member), 0);
+    this.#onProgress?.({ phase: this.stats.value.phase, loadedBytes: sum(({ loaded_bytes }) => loaded_bytes), totalBytes: sum(({ assigned_bytes }) => assigned_bytes) });
+  }
+
+  #end(why: Error): void {
+    if (this.ended.aborted) return;
+    this.#note({ phase: "over" });
+    this.#answer?.close();
+    this.#over.abort(why);
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}
