@@ -108,7 +108,7 @@ test("the room ends for both when its host leaves", async () => {
   await host.press("Leave");
   await host.page.getByRole("dialog").getByRole("button", { name: "Leave" }).click();
   await host.sees("You left the room.");
-  await guest.sees("The room is over");
+  await guest.sees("The phone that started the room has ended it.");
   await guest.press("Back to start");
   await guest.sees("Run a language model on the phones in this room.");
 });

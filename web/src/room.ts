@@ -39,6 +39,8 @@ export class Room {
   faults: Fault[] = [];
   /** Why the room is over; nothing if it ended in good order. */
   end: Fault | undefined;
+  /** Whether this page ended it. */
+  leftByMe = false;
   stopping = false;
   draft = "";
   /** Fragment of the room's link. */
@@ -111,6 +113,7 @@ export class Room {
   }
 
   leave(): void {
+    this.leftByMe = true;
     try {
       this.phone.leave();
     } catch {

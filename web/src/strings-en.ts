@@ -109,6 +109,7 @@ export const english = {
   stopping: "Stopping…",
   roomOver: "The room is over",
   youLeft: "You left the room.",
+  hostEnded: "The phone that started the room has ended it.",
   backToStart: "Back to start",
 
   phonesTitle: "Phones",

@@ -105,6 +105,7 @@ export const korean: Strings = {
   stopping: "멈추는 중…",
   roomOver: "방이 끝났습니다",
   youLeft: "방에서 나왔습니다.",
+  hostEnded: "방을 만든 휴대폰이 방을 끝냈습니다.",
   backToStart: "처음으로",
 
   phonesTitle: "휴대폰",

@@ -58,7 +58,7 @@ export function roomView(room: Room, backToStart: () => void): View {
   function showEnd(): void {
     if (over.isConnected) return;
     const back = el("button", { class: "primary", type: "button", onclick: backToStart }, say.backToStart);
-    const why = room.end ? faultCard(room.end) : el("p", { role: "status" }, say.youLeft);
+    const why = room.end ? faultCard(room.end) : el("p", { role: "status" }, room.leftByMe ? say.youLeft : say.hostEnded);
     fill(over, el("h1", {}, say.roomOver), why, back);
     main.className = "view narrow";
     fill(main, over, room.turns.length > 0 && lower.element);

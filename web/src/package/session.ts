@@ -56,6 +56,13 @@ const NOT_READY: Fault = {
   remedy: "Call begin() once the phones have joined.",
 };
 
+const HOST_ONLY: Fault = {
+  code: "session.host_only",
+  message: "only the phone that started the room can do this",
+  remedy: "Ask on the phone that started the room.",
+};
+
+const ENDED: Fault = { code: "room.ended", message: "the phone that started the room has ended it", remedy: "Start or join another room." };
 const LEFT: Fault = { code: "session.left", message: "this page left the room", remedy: "Start or join a room again." };
 
 /** Starts a room on this page's server. */
@@ -196,7 +203,8 @@ export class Session {
     stop.addEventListener("abort", abort);
     try {
       await Promise.race([before, aborted(stop)]);
-      if (this.plan.value === undefined && this.role === "host") throw new LinguaLinkedError(NOT_READY);
+      if (this.role === "guest") throw new LinguaLinkedError(HOST_ONLY);
+      if (this.plan.value === undefined) throw new LinguaLinkedError(NOT_READY);
       this.#answer = answer;
       this.#phone.generate(request);
       yield* answer.pieces();
@@ -263,7 +271,7 @@ export class Session {
         if (event.fatal) this.#end(new LinguaLinkedError(event.fault));
         break;
       case "left":
-        this.#end(new LinguaLinkedError(LEFT));
+        this.#end(new LinguaLinkedError(ENDED));
         break;
     }
   }
@@ -286,8 +294,12 @@ export class Session {
   }
 
   #progress(): void {
+    const { phase } = this.stats.value;
     const sum = (of: (member: MemberView) => number) => this.members.value.reduce((total, member) => total + of(member), 0);
-    this.#onProgress?.({ phase: this.stats.value.phase, loadedBytes: sum(({ loaded_bytes }) => loaded_bytes), totalBytes: sum(({ assigned_bytes }) => assigned_bytes) });
+    const totalBytes = sum(({ assigned_bytes }) => assigned_bytes);
+    // The last report of a phone comes after the news that all are ready.
+    const loadedBytes = phase === "ready" ? totalBytes : sum(({ loaded_bytes }) => loaded_bytes);
+    this.#onProgress?.({ phase, loadedBytes, totalBytes });
   }
 
   #end(why: Error): void {
