@@ -143,6 +143,21 @@ test("plain modules: two pages answer together, by the API as documented", async
   assert.ok(tooLong.remedy.length > 0);
   assert.deepEqual(after, [streamed, streamed], "questions wait for each other");
 
+  const { labelled, summary, translated } = await host.page.evaluate(async () => {
+    const { session } = globalThis;
+    return {
+      labelled: await session.classify({ text: "abcdefgh", labels: ["good", "bad", "neither"], question: "Mood" }),
+      summary: await session.summarize({ text: "a b ".repeat(600), maxTokens: 4 }),
+      translated: await session.translate({ text: "abcd", from: "English", to: "Korean", maxTokens: 4 }),
+    };
+  });
+  assert.deepEqual(new Set(labelled.scores.map(({ label }) => label)), new Set(["good", "bad", "neither"]));
+  assert.ok(Math.abs(labelled.scores.reduce((sum, { probability }) => sum + probability, 0) - 1) < 1e-9);
+  assert.ok(labelled.scores.every(({ probability }) => probability > 0));
+  assert.equal(labelled.label, labelled.scores[0].label);
+  assert.ok(summary.parts > 1, "longer than the context");
+  assert.ok(summary.text.length > 0 && translated.length > 0);
+
   const refused = await guest.page.evaluate((messages) => globalThis.session.chat.completions.create({ messages }).catch(({ code }) => code), MESSAGES);
   assert.equal(refused, "session.host_only");
 

@@ -12,8 +12,6 @@ use crate::{
     error::Error,
 };
 
-/// The program.
-pub const SERVER: &str = "target/release/signaling-server";
 /// Where the made certificate is kept, from the root.
 const CERTIFICATES: &str = "certificates";
 

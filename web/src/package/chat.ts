@@ -1,5 +1,6 @@
 // The part of OpenAI's chat completions that a room can answer.
 import type { Message, Request, SessionEvent } from "../facade.js";
+import type { Finished } from "../tasks/ask.js";
 import type { Abortable } from "./observable.js";
 
 export interface ChatCompletionRequest {
@@ -91,11 +92,14 @@ async function* chunks(head: Answer, pieces: AsyncIterable<Piece>): AsyncGenerat
 }
 
 async function whole(head: Answer, pieces: AsyncIterable<Piece>): Promise<ChatCompletion> {
-  for await (const piece of pieces) {
-    if (piece.type !== "finished") continue;
-    const message = { role: "assistant" as const, content: piece.text };
-    return { ...head, object: "chat.completion", choices: [{ index: 0, message, finish_reason: finishOf(piece) }], usage: usageOf(piece) };
-  }
+  const finished = await finishedOf(pieces);
+  const message = { role: "assistant" as const, content: finished.text };
+  return { ...head, object: "chat.completion", choices: [{ index: 0, message, finish_reason: finishOf(finished) }], usage: usageOf(finished) };
+}
+
+/** The end of an answer, which has all of it. */
+export async function finishedOf(pieces: AsyncIterable<Piece>): Promise<Finished> {
+  for await (const piece of pieces) if (piece.type === "finished") return piece;
   throw new DOMException("the answer was stopped", "AbortError");
 }
 
@@ -104,8 +108,8 @@ function requestOf({ messages, max_tokens, temperature, top_p, seed, top_k, min_
   return { messages, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) };
 }
 
-const finishOf = ({ reason }: Extract<Piece, { type: "finished" }>): FinishReason => (reason === "length" ? "length" : "stop");
+const finishOf = ({ reason }: Finished): FinishReason => (reason === "length" ? "length" : "stop");
 
-function usageOf({ promptIds, tokens }: Extract<Piece, { type: "finished" }>): Usage {
+function usageOf({ promptIds, tokens }: Finished): Usage {
   return { prompt_tokens: promptIds.length, completion_tokens: tokens, total_tokens: promptIds.length + tokens };
 }

@@ -4,4 +4,7 @@ export type { ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, Comple
 export { LinguaLinkedError } from "./error.js";
 export { models, type Model } from "./models.js";
 export type { Abortable, Observable } from "./observable.js";
+export type { Classification, ClassifyRequest } from "../tasks/classify.js";
+export type { SummarizeRequest, Summary } from "../tasks/summarize.js";
+export type { TranslateRequest } from "../tasks/translate.js";
 export { createSession, joinSession, type CreateOptions, type Phase, type Progress, type Session, type SessionOptions, type Stats } from "./session.js";

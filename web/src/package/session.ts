@@ -2,9 +2,12 @@
 import type { Fault, MemberView, ModelEntry, Phone, PhoneOptions, Plan, Request, SessionEvent } from "../facade.js";
 import { isNotice } from "../faults.js";
 import { models } from "../models.js";
+import { Classifier, type Classification, type ClassifyRequest } from "../tasks/classify.js";
+import { summarize, type SummarizeRequest, type Summary } from "../tasks/summarize.js";
+import { translate, type TranslateRequest } from "../tasks/translate.js";
 import { load } from "../wasm.js";
 import { Answer } from "./answer.js";
-import { completions, type Completions, type Piece } from "./chat.js";
+import { completions, finishedOf, type Completions, type Piece } from "./chat.js";
 import { errorOf, LinguaLinkedError } from "./error.js";
 import { Source, type Abortable, type Observable } from "./observable.js";
 
@@ -148,6 +151,9 @@ export class Session {
   #answer: Answer | undefined;
   #lastAnswer = new Answer();
 
+  #wholeAnswer = (request: Request, signal?: AbortSignal) => finishedOf(this.#ask(request, { signal }));
+  #classifier = new Classifier(this.#wholeAnswer);
+
   #phone: Phone;
   #onProgress: ((progress: Progress) => void) | undefined;
 
@@ -186,6 +192,21 @@ export class Session {
     const ready = this.#next((event) => event.type === "ready", signal);
     this.#phone.begin();
     await ready;
+  }
+
+  /** Which label fits the text, by how likely the model finds each. */
+  classify(request: ClassifyRequest, { signal }: Abortable = {}): Promise<Classification> {
+    return this.#classifier.classify(request, signal);
+  }
+
+  /** A text of any length in a few sentences; what is longer than the room's context is summarised in parts, and the parts merged. */
+  summarize(request: SummarizeRequest, { signal }: Abortable = {}): Promise<Summary> {
+    return summarize(this.#wholeAnswer, request, signal);
+  }
+
+  /** Paragraph by paragraph. How good it is depends on the model: ask one that was trained on both languages. */
+  translate(request: TranslateRequest, { signal }: Abortable = {}): Promise<string> {
+    return translate(this.#wholeAnswer, request, signal);
   }
 
   leave(): void {
