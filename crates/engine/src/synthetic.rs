@@ -82,33 +82,51 @@ fn push_row(out: &mut Vec<u8>, weight: &Weight, seed: u64) {
             (0..weight.cols).for_each(|_| out.extend((element(deviation) as f32).to_le_bytes()))
         }
         DType::F16 => (0..weight.cols).for_each(|_| out.extend(half_bytes(element(deviation)))),
-        DType::Q8_0 => push_blocks(out, weight.cols, &mut random, &[deviation / 73.9], 32),
-        DType::Q4_0 => push_blocks(out, weight.cols, &mut random, &[deviation / 4.6], 16),
-        DType::Q4_1 => push_blocks(
-            out,
-            weight.cols,
-            &mut random,
-            &[deviation / 4.6, deviation / 4.6 * -7.5],
-            16,
-        ),
+        DType::BF16 => (0..weight.cols).for_each(|_| {
+            let [_, _, upper @ ..] = (element(deviation) as f32).to_le_bytes();
+            out.extend(upper);
+        }),
+        dtype => push_blocks(out, dtype, weight.cols, &mut random, deviation),
     }
 }
 
-/// Blocks of 32 elements: half-precision numbers, then random quants.
-fn push_blocks(
-    out: &mut Vec<u8>,
-    cols: u32,
-    random: &mut SplitMix,
-    numbers: &[f64],
-    quant_bytes: usize,
-) {
-    for _ in 0..cols / 32 {
-        for number in numbers {
-            out.extend(half_bytes(*number));
+/// Random quants, and scales that give elements the deviation.
+fn push_blocks(out: &mut Vec<u8>, dtype: DType, cols: u32, random: &mut SplitMix, deviation: f64) {
+    let bytes = dtype.block_bytes() as usize;
+    let scales = scales(dtype, deviation);
+    let numbers_first = dtype.halves().first() == Some(&0);
+    let number_bytes = 2 * dtype.halves().len();
+    for _ in 0..cols / dtype.block_elements() {
+        let end = out.len() + bytes;
+        let push_scales = |out: &mut Vec<u8>| {
+            let halves = scales.iter().take(dtype.halves().len());
+            halves.for_each(|scale| out.extend(half_bytes(*scale)));
+        };
+        if numbers_first {
+            push_scales(out);
         }
-        for _ in 0..quant_bytes / 8 {
+        for _ in 0..(bytes - number_bytes).div_ceil(8) {
             out.extend(random.next().to_le_bytes());
         }
+        if numbers_first {
+            out.truncate(end);
+        } else {
+            out.truncate(end - number_bytes);
+            push_scales(out);
+        }
+    }
+}
+
+/// Scale and minimum of a block of random quants, whose own deviation they undo.
+fn scales(dtype: DType, deviation: f64) -> [f64; 2] {
+    match dtype {
+        DType::Q8_0 => [deviation / 73.9, 0.0],
+        DType::Q5_0 => [deviation / 9.2, 0.0],
+        DType::Q5_1 => [deviation / 9.2, deviation / 9.2 * -15.5],
+        DType::Q4_K => [deviation / 252.0, deviation / 252.0 * 7.5],
+        DType::Q5_K => [deviation / 504.0, deviation / 504.0 * 15.5],
+        DType::Q6_K => [deviation / 1367.0, 0.0],
+        _ => [deviation / 4.6, deviation / 4.6 * -7.5],
     }
 }
 

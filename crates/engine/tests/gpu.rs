@@ -26,12 +26,18 @@ use engine::{
 use model::{DType, Graph, NumericClass, UnitRange, WireDtype, wire};
 use pollster::block_on;
 
-const DTYPES: [DType; 5] = [
+const DTYPES: [DType; 11] = [
     DType::F32,
     DType::F16,
+    DType::BF16,
     DType::Q8_0,
     DType::Q4_0,
     DType::Q4_1,
+    DType::Q5_0,
+    DType::Q5_1,
+    DType::Q4_K,
+    DType::Q5_K,
+    DType::Q6_K,
 ];
 
 const KERNELS: [LinearKernels; 2] = [LinearKernels::Parallel, LinearKernels::Serial];
@@ -62,7 +68,17 @@ fn whole(graph: &Graph) -> UnitRange {
 /// Widths of no convenient multiple where the storage type allows it.
 fn odd(matrices: DType) -> Shape {
     match matrices {
-        DType::F32 | DType::F16 => Shape {
+        DType::F32 | DType::F16 | DType::BF16 => Shape {
+            matrices,
+            embedding: matrices,
+            ..Shape::ODD
+        },
+        DType::Q4_K | DType::Q5_K | DType::Q6_K => Shape {
+            hidden: 256,
+            feed_forward: 512,
+            heads: 2,
+            kv_heads: 1,
+            head_dim: 128,
             matrices,
             embedding: matrices,
             ..Shape::ODD

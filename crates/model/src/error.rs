@@ -99,7 +99,7 @@ impl ModelError {
                 "Choose a model of another family: Llama, Qwen2, Qwen3, Gemma 3, Phi-3, GPT-2 or BLOOM."
             }
             Self::TensorType { .. } => {
-                "Choose a F32, F16, Q8_0, Q4_0 or Q4_1 version of the model."
+                "Choose a version of the model in Q4_K_M, Q5_K_M, Q6_K, Q8_0, Q4_0, F16 or BF16."
             }
             Self::MissingTensor { .. } | Self::MissingField { .. } => {
                 "Choose another file: this one does not hold a complete model."

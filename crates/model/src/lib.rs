@@ -5,6 +5,7 @@
 #![deny(clippy::indexing_slicing)]
 
 pub mod arch;
+pub mod blocks;
 pub mod class;
 mod cuts;
 pub mod dtype;

@@ -73,13 +73,14 @@ pub fn kv_bytes(graph: &Graph, ranges: &[UnitRange], context_columns: u32) -> u6
 pub fn scratch_bytes(graph: &Graph, chunk_columns: u32) -> u64 {
     let columns = u64::from(chunk_columns.max(NumericClass::MAX_DECODE_COLUMNS));
     let logits = u64::from(NumericClass::MAX_DECODE_COLUMNS) * u64::from(graph.vocabulary);
-    let longest_row = |quantised: bool| {
-        let rows = graph.weights.iter();
-        let rows = rows.filter(|weight| (weight.dtype.block_elements() > 1) == quantised);
+    let longest_row = |needed: fn(&Weight) -> bool| {
+        let rows = graph.weights.iter().filter(|weight| needed(weight));
         rows.map(|weight| u64::from(weight.cols)).max().unwrap_or(0)
     };
-    let tile = TILE_ROWS * longest_row(false);
-    let activation_blocks = columns * longest_row(true).div_ceil(32);
+    let in_16_bits = longest_row(|weight| weight.dtype.has_integer_products());
+    let tile =
+        TILE_ROWS * longest_row(|weight| weight.rows == 1 || !weight.dtype.has_integer_products());
+    let activation_blocks = columns * in_16_bits.div_ceil(32);
     let scores = u64::from(graph.max_context_columns);
     let elements = elements_per_column(graph) * columns + logits + tile + scores;
     F32_BYTES * elements + ACTIVATION_BLOCK_BYTES * activation_blocks + largest_chunk_bytes(graph)

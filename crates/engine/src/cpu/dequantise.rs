@@ -5,6 +5,8 @@ use core::hint::black_box;
 use bytemuck::{AnyBitPattern, cast_slice};
 use model::DType;
 
+use super::scattered;
+
 /// Writes the elements of one row. `bytes` is a whole row of `out.len()` elements in file layout.
 #[inline(always)]
 pub fn row(dtype: DType, bytes: &[u8], out: &mut [f32]) {
@@ -22,6 +24,14 @@ pub fn row(dtype: DType, bytes: &[u8], out: &mut [f32]) {
         DType::Q8_0 => blocks::<BlockQ8_0>(bytes, out),
         DType::Q4_0 => blocks::<BlockQ4_0>(bytes, out),
         DType::Q4_1 => blocks::<BlockQ4_1>(bytes, out),
+        DType::BF16 => {
+            for ([low, high], out) in bytes.as_chunks().0.iter().zip(out) {
+                *out = f32::from_le_bytes([0, 0, *low, *high]);
+            }
+        }
+        DType::Q5_0 | DType::Q5_1 | DType::Q4_K | DType::Q5_K | DType::Q6_K => {
+            scattered::row(dtype, bytes, out);
+        }
     }
 }
 
@@ -106,7 +116,7 @@ impl Block for BlockQ4_1 {
 
 /// Finite IEEE half to single, exact. Asking whether it is finite here would cost a tenth of the time of a token.
 #[inline(always)]
-fn half_to_f32(bytes: [u8; 2]) -> f32 {
+pub fn half_to_f32(bytes: [u8; 2]) -> f32 {
     // Sign, exponent and mantissa moved to where a single has them.
     let moved = (i32::from(i16::from_le_bytes(bytes)) << 13).cast_unsigned() & 0x8fff_e000;
     // The exponent is then too small by 112; the product is right for subnormals too.

@@ -107,7 +107,7 @@ fn products<const ROWS: usize>(
     scratch: &mut Scratch,
 ) {
     let Scratch { rows, activations } = scratch;
-    if !has_integer_products(weight.dtype) {
+    if !weight.dtype.has_integer_products() {
         return tiles::<ROWS>(weight, x, out, rows);
     }
     activations.quantise(x, weight.cols);
@@ -118,11 +118,6 @@ fn products<const ROWS: usize>(
         DType::Q4_1 => integer::products::<Q4_1>(weight.bytes, blocks, activations, out),
         _ => {}
     }
-}
-
-/// Whether weights of this type meet x in 16 bits.
-pub const fn has_integer_products(dtype: DType) -> bool {
-    matches!(dtype, DType::Q8_0 | DType::Q4_0 | DType::Q4_1)
 }
 
 /// `ROWS` rows by two columns are as many sums as the registers hold.

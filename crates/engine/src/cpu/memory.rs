@@ -6,7 +6,7 @@ use super::{
     activation_functions,
     attention::{Cache, Heads},
     elementwise,
-    linear::{self, Scratch, linear},
+    linear::{Scratch, linear},
     rope::rotate,
     store::Store,
 };
@@ -54,9 +54,12 @@ impl Memory {
                 .weights()
                 .filter_map(|id| graph.weights.get(id.0 as usize))
             {
-                longest_row = weight.cols.max(longest_row);
-                if linear::has_integer_products(weight.dtype) {
+                let in_16_bits = weight.dtype.has_integer_products();
+                if in_16_bits {
                     longest_quantised_row = weight.cols.max(longest_quantised_row);
+                }
+                if !in_16_bits || weight.rows == 1 {
+                    longest_row = weight.cols.max(longest_row);
                 }
             }
             if let Op::Rope { frequencies, .. } = op {

@@ -17,6 +17,7 @@ mod linear;
 mod memory;
 mod registers;
 mod rope;
+mod scattered;
 mod store;
 #[cfg(test)]
 mod tests;

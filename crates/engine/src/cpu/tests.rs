@@ -9,18 +9,24 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::{
     activation_functions,
     attention::{Cache, Heads},
-    elementwise,
+    dequantise, elementwise,
     linear::{Matrix, Scratch, linear, linear_portable},
     rope::rotate,
 };
 use crate::segment::Rotations;
 
-const DTYPES: [DType; 5] = [
+const DTYPES: [DType; 11] = [
     DType::F32,
     DType::F16,
+    DType::BF16,
     DType::Q8_0,
     DType::Q4_0,
     DType::Q4_1,
+    DType::Q5_0,
+    DType::Q5_1,
+    DType::Q4_K,
+    DType::Q5_K,
+    DType::Q6_K,
 ];
 
 fn half(bytes: &[u8]) -> f64 {
@@ -35,10 +41,10 @@ fn element(dtype: DType, row: &[u8], index: usize) -> f64 {
         f64::from(if index < 16 { byte & 0x0f } else { byte >> 4 })
     });
     match dtype {
-        DType::F32 | DType::F16 => unreachable!("has no blocks"),
         DType::Q8_0 => half(block) * f64::from(block[2 + index] as i8),
         DType::Q4_0 => half(block) * (nibble(&block[2..], index) - 8.0),
         DType::Q4_1 => half(block) * nibble(&block[4..], index) + half(&block[2..]),
+        _ => unreachable!("is turned into f32 first"),
     }
 }
 
@@ -49,7 +55,15 @@ fn elements(dtype: DType, row: &[u8], cols: usize) -> Vec<f64> {
             .map(|bytes| f64::from(f32::from_le_bytes(bytes.try_into().unwrap())))
             .collect(),
         DType::F16 => row.chunks(2).map(half).collect(),
-        _ => (0..cols).map(|index| element(dtype, row, index)).collect(),
+        DType::Q8_0 | DType::Q4_0 | DType::Q4_1 => {
+            (0..cols).map(|index| element(dtype, row, index)).collect()
+        }
+        // Against bytes of another program: tests/formats.rs.
+        _ => {
+            let mut elements = vec![f32::NAN; cols];
+            dequantise::row(dtype, row, &mut elements);
+            elements.into_iter().map(f64::from).collect()
+        }
     }
 }
 
@@ -62,11 +76,14 @@ fn weight_bytes(dtype: DType, rows: usize, cols: usize, seed: u64) -> Vec<u8> {
         match dtype {
             DType::F32 => bytes.extend((number() as f32).to_le_bytes()),
             DType::F16 => bytes.extend(f16::from_f64(number()).to_le_bytes()),
-            DType::Q8_0 | DType::Q4_0 | DType::Q4_1 => {
-                let halves = if dtype == DType::Q4_1 { 2 } else { 1 };
-                (0..halves).for_each(|_| bytes.extend(f16::from_f64(number()).to_le_bytes()));
-                let quants = dtype.block_bytes() - 2 * halves;
-                (0..quants).for_each(|_| bytes.push((number() * 128.0) as i8 as u8));
+            DType::BF16 => bytes.extend(&(number() as f32).to_le_bytes()[2..]),
+            _ => {
+                let start = bytes.len();
+                (0..dtype.block_bytes()).for_each(|_| bytes.push((number() * 128.0) as i8 as u8));
+                for at in dtype.halves() {
+                    let half = f16::from_f64(number()).to_le_bytes();
+                    bytes[start + at..start + at + 2].copy_from_slice(&half);
+                }
             }
         }
     }
@@ -129,9 +146,9 @@ proptest! {
                 let (exact, size): (f64, f64) = (products().sum(), products().map(f64::abs).sum());
                 let error = (f64::from(out[column * rows + row]) - exact).abs();
                 // Of a block's largest x, half a step of 16 bits.
-                let rounding = match dtype {
-                    DType::F32 | DType::F16 => 0.0,
-                    _ => w.chunks(32).zip(x.chunks(32)).map(|(w, x)| {
+                let rounding = match dtype.has_integer_products() {
+                    false => 0.0,
+                    true => w.chunks(32).zip(x.chunks(32)).map(|(w, x)| {
                         let largest = x.iter().fold(0.0, |largest: f32, x| largest.max(x.abs()));
                         w.iter().map(|w| w.abs()).sum::<f64>() * f64::from(largest) / 65534.0
                     }).sum(),

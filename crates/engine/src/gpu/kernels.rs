@@ -147,6 +147,27 @@ const fn weight_text(dtype: DType) -> &'static str {
         DType::Q8_0 => include_str!("wgsl/q8_0.wgsl"),
         DType::Q4_0 => include_str!("wgsl/q4_0.wgsl"),
         DType::Q4_1 => include_str!("wgsl/q4_1.wgsl"),
+        DType::BF16 => include_str!("wgsl/bf16.wgsl"),
+        DType::Q5_0 => concat!(
+            include_str!("wgsl/fifth_bits.wgsl"),
+            include_str!("wgsl/q5_0.wgsl")
+        ),
+        DType::Q5_1 => concat!(
+            include_str!("wgsl/fifth_bits.wgsl"),
+            include_str!("wgsl/q5_1.wgsl")
+        ),
+        DType::Q4_K => concat!(
+            include_str!("wgsl/nibbles.wgsl"),
+            include_str!("wgsl/q4_k.wgsl")
+        ),
+        DType::Q5_K => concat!(
+            include_str!("wgsl/fifth_bits.wgsl"),
+            include_str!("wgsl/q4_k.wgsl")
+        ),
+        DType::Q6_K => concat!(
+            include_str!("wgsl/six_bits.wgsl"),
+            include_str!("wgsl/q6_k.wgsl")
+        ),
     }
 }
 

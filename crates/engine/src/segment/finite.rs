@@ -4,14 +4,23 @@ use model::DType;
 
 /// Whether every scale, minimum and half of these whole blocks is finite.
 pub fn halves_are_finite(dtype: DType, bytes: &[u8]) -> bool {
-    let halves = match dtype {
-        DType::F32 => return true,
-        DType::F16 | DType::Q8_0 | DType::Q4_0 => 1,
-        DType::Q4_1 => 2,
+    if dtype == DType::BF16 {
+        return bytes.as_chunks().0.iter().all(upper_half_is_finite);
+    }
+    let halves = dtype.halves();
+    let finite = |block: &[u8], at: usize| {
+        let half = block.get(at..).and_then(<[u8]>::first_chunk);
+        half.is_some_and(is_finite)
     };
-    bytes
-        .chunks_exact(dtype.block_bytes() as usize)
-        .all(|block| block.as_chunks().0.iter().take(halves).all(is_finite))
+    halves.is_empty()
+        || bytes
+            .chunks_exact(dtype.block_bytes() as usize)
+            .all(|block| halves.iter().all(|at| finite(block, *at)))
+}
+
+/// Of an f32.
+fn upper_half_is_finite(bytes: &[u8; 2]) -> bool {
+    u16::from_le_bytes(*bytes) & 0x7f80 != 0x7f80
 }
 
 /// Neither infinite nor not a number.
