@@ -370,6 +370,17 @@ impl<'a> Ground<'a> {
         slowed
     }
 
+    /// The same room with more memory on one phone.
+    pub fn with_more_memory(&self, member: MemberId, bytes: u64) -> Self {
+        let mut roomier = self.clone();
+        let phones = core::iter::once(&mut roomier.host).chain(&mut roomier.peers);
+        for phone in phones.filter(|phone| phone.member == member) {
+            phone.usable_bytes += bytes;
+            phone.budget_bytes += bytes;
+        }
+        roomier
+    }
+
     /// The same room without some of its peers.
     pub fn without(&self, spared: &[MemberId]) -> Self {
         let mut fewer = self.clone();

@@ -56,14 +56,17 @@ pub(crate) struct BestStages {
 
 pub(crate) fn best_stages(ground: &Ground) -> Result<BestStages, PlanError> {
     let spared = spared(ground)?;
-    best_through(&ground.without(&spared), None)
+    let best = best_through(&ground.without(&spared), None)?;
+    best.ok_or_else(|| PlanError::Invalid {
+        detail: "the phones suffice and no ring was found".to_owned(),
+    })
 }
 
-/// The best stages that include a peer; `None`: any.
+/// The best stages that include a peer (`None`: any), if there are any.
 pub(crate) fn best_through(
     ground: &Ground,
     must: Option<MemberId>,
-) -> Result<BestStages, PlanError> {
+) -> Result<Option<BestStages>, PlanError> {
     let must = must
         .map(|member| {
             let at = ground.peers.iter().position(|peer| peer.member == member);
@@ -100,20 +103,15 @@ pub(crate) fn best_through(
             }
         }
     }
-    match best.ring {
-        Some(ring) => Ok(BestStages {
-            bound_ms: bound_ms.min(ring.objective_ms),
-            objective_ms: ring.objective_ms,
-            stages: ring.stages,
-        }),
-        None => Err(PlanError::Invalid {
-            detail: "the phones suffice and no ring was found".to_owned(),
-        }),
-    }
+    Ok(best.ring.map(|ring| BestStages {
+        bound_ms: bound_ms.min(ring.objective_ms),
+        objective_ms: ring.objective_ms,
+        stages: ring.stages,
+    }))
 }
 
 /// Phones that get nothing: those low on battery, as long as the others suffice; the fullest is needed first.
-fn spared(ground: &Ground) -> Result<Vec<MemberId>, PlanError> {
+pub(crate) fn spared(ground: &Ground) -> Result<Vec<MemberId>, PlanError> {
     let all = capacity::of_ground(ground)?;
     if all.short_bytes > 0 {
         return Err(PlanError::Capacity {

@@ -10,89 +10,20 @@ mod rooms;
 
 use std::collections::BTreeMap;
 
-use model::{EngineKind, UnitKind, UnitRange};
-use plan::{MemberId, PlanError, Problem, Stage, capacity, check, cost, lower_bound, solve};
+use model::{EngineKind, UnitKind};
+use plan::{
+    Lap, MemberId, Plan, PlanError, Power, Problem, capacity, check, cost, lower_bound,
+    reference::exhaustive, solve,
+};
 use proptest::prelude::*;
 use rooms::{MIB, Room, engine};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-/// Every ring and engine choice that a person could write down, valid or not in memory.
-fn every_plan(problem: &Problem) -> Vec<Vec<Stage>> {
-    let end = problem.units.len() as u32;
-    let engines = |member: MemberId| {
-        let phone = problem
-            .phones
-            .iter()
-            .find(|phone| phone.member == member)
-            .unwrap();
-        let forced = problem.forced_engines.get(&member);
-        let engines = phone.engines.iter().map(|measured| measured.engine);
-        engines
-            .filter(|engine| forced.is_none_or(|forced| forced == engine))
-            .collect::<Vec<_>>()
-    };
-    let mut plans = Vec::new();
-    for host in engines(MemberId::HOST) {
-        let stage = |member, start, end, engine| Stage {
-            member,
-            units: UnitRange { start, end },
-            engine,
-        };
-        plans.push(vec![stage(MemberId::HOST, 0, end, host)]);
-        let mut partial: Vec<Vec<Stage>> = (1..end - 1)
-            .map(|cut| vec![stage(MemberId::HOST, 0, cut, host)])
-            .collect();
-        while let Some(stages) = partial.pop() {
-            let placed = stages.last().unwrap().units.end;
-            if placed == end - 1 {
-                plans.push([stages, vec![stage(MemberId::HOST, end - 1, end, host)]].concat());
-                continue;
-            }
-            for phone in &problem.phones {
-                if stages.iter().any(|stage| stage.member == phone.member) {
-                    continue;
-                }
-                for engine in engines(phone.member) {
-                    for cut in placed + 1..end {
-                        partial.push(
-                            [
-                                stages.clone(),
-                                vec![stage(phone.member, placed, cut, engine)],
-                            ]
-                            .concat(),
-                        );
-                    }
-                }
-            }
-        }
-    }
-    plans
-}
-
-/// Least request ms and least ms per token of all plans that fit.
+/// Least objective and least ms per token of all plans that fit.
 fn best_of_every_plan(problem: &Problem) -> Option<(f64, f64)> {
-    let budget = |member| {
-        problem
-            .phones
-            .iter()
-            .find(|phone| phone.member == member)
-            .unwrap()
-            .budget_bytes
-    };
-    let plans = every_plan(problem);
-    let costs = plans
-        .iter()
-        .filter(|plan| plan.len() != 2)
-        .map(|plan| cost(problem, plan).unwrap());
-    let fitting = costs.filter(|cost| {
-        cost.members
-            .iter()
-            .all(|need| need.bytes <= budget(need.member))
-    });
-    fitting
-        .map(|cost| (cost.request_ms, cost.ms_per_token))
-        .reduce(|a, b| (a.0.min(b.0), a.1.min(b.1)))
+    let best = exhaustive(problem).unwrap()?;
+    Some((best.objective_ms, best.ms_per_token))
 }
 
 #[derive(Debug, Clone)]
@@ -104,6 +35,12 @@ struct Draw {
     hops: Vec<f64>,
     prompt_tokens: u32,
     output_tokens: u32,
+    requests_in_flight: u32,
+    /// Columns and tokens.
+    lap: (u32, f64),
+    /// Bytes per ms of each link, cycled.
+    rates: Vec<f64>,
+    energy_weight: f64,
 }
 
 /// Budget MiB, ms of attention and MLP, whether there is a GPU and how much faster it is at each.
@@ -118,17 +55,26 @@ fn draws(most_phones: usize) -> impl Strategy<Value = Draw> {
         prop::collection::vec(1..25_u64, 5),
         prop::collection::vec(phone, 1..=most_phones),
         prop::collection::vec(0.0..15.0_f64, 16),
-        1..200_u32,
-        1..200_u32,
+        (1..600_u32, 1..200_u32, prop_oneof![Just(1_u32), 1..6_u32]),
+        prop_oneof![
+            Just((1, 1.0)),
+            (2..9_u32, 0.0..1.0_f64)
+                .prop_map(|(columns, share)| (columns, 1.0 + share * f64::from(columns - 1)))
+        ],
+        prop::collection::vec(20.0..5000.0_f64, 7),
     )
         .prop_map(
-            |(blocks, block_mib, phones, hops, prompt_tokens, output_tokens)| Draw {
+            |(blocks, block_mib, phones, hops, (prompt, output, in_flight), lap, rates)| Draw {
                 blocks,
                 block_mib,
                 phones,
                 hops,
-                prompt_tokens,
-                output_tokens,
+                prompt_tokens: prompt,
+                output_tokens: output,
+                requests_in_flight: in_flight,
+                lap,
+                rates,
+                energy_weight: 0.0,
             },
         )
 }
@@ -147,16 +93,20 @@ fn problem(draw: &Draw) -> Problem {
             .phones
             .push(rooms::profile(member, budget_mib * MIB, engines));
     }
-    let mut hops = draw.hops.iter().cycle();
+    let (mut hops, mut rates) = (draw.hops.iter().cycle(), draw.rates.iter().cycle());
     for a in 0..draw.phones.len() as u32 {
         for b in 0..a {
-            problem
-                .hops
-                .set(MemberId(a), MemberId(b), *hops.next().unwrap());
+            let (a, b) = (MemberId(a), MemberId(b));
+            problem.hops.set(a, b, *hops.next().unwrap());
+            problem.hops.set_rate(a, b, *rates.next().unwrap());
         }
     }
     problem.workload.prompt_tokens = draw.prompt_tokens;
     problem.workload.output_tokens = draw.output_tokens;
+    problem.workload.requests_in_flight = draw.requests_in_flight;
+    let (columns, tokens) = draw.lap;
+    problem.workload.lap = Lap { columns, tokens };
+    problem.wishes.energy_weight = draw.energy_weight;
     problem
 }
 
@@ -182,12 +132,12 @@ proptest! {
         let best = best_of_every_plan(&problem);
         match solve(&problem, 3) {
             Ok(plan) => {
-                let (request_ms, ms_per_token) = best.unwrap();
+                let (objective_ms, ms_per_token) = best.unwrap();
                 check(&problem, &plan).unwrap();
-                let found_ms = cost(&problem, &plan.stages).unwrap().request_ms;
-                prop_assert!((found_ms - request_ms).abs() <= 1e-9 * request_ms, "{found_ms} {request_ms} {plan:?}");
+                prop_assert!((plan.objective_ms - objective_ms).abs() <= 1e-9 * objective_ms, "{} {objective_ms} {plan:?}", plan.objective_ms);
                 let bound = lower_bound(&problem).unwrap();
-                prop_assert!(bound.objective_ms <= request_ms && bound.ms_per_token <= ms_per_token, "{bound:?} {best:?}");
+                prop_assert!(bound.objective_ms <= objective_ms && bound.ms_per_token <= ms_per_token, "{bound:?} {best:?}");
+                prop_assert!(plan.lower_bound_objective_ms <= objective_ms && plan.gap() <= 1e-6, "{plan:?}");
                 prop_assert_eq!(plan.lower_bound_ms_per_token, bound.ms_per_token);
                 prop_assert_eq!(capacity(&problem).unwrap().short_bytes, 0);
                 prop_assert_eq!(solve(&problem, 3).unwrap(), plan);
@@ -246,10 +196,104 @@ proptest! {
                 let on_host = plan.stages.iter().filter(|stage| stage.member == MemberId::HOST);
                 prop_assert!(on_host.into_iter().all(|stage| stage.engine == engine));
                 let (request_ms, _) = best_of_every_plan(&problem).unwrap();
-                prop_assert!((cost(&problem, &plan.stages).unwrap().request_ms - request_ms).abs() <= 1e-9 * request_ms);
+                prop_assert!((cost(&problem, &plan.stages).unwrap().objective_ms - request_ms).abs() <= 1e-9 * request_ms);
             }
             Err(PlanError::NotMeasured { .. }) => prop_assert!(!measured),
             Err(error) => prop_assert_eq!(error.code(), "capacity"),
         }
     }
+}
+
+/// Rooms of up to six phones against everything; the gap of the linear programme's bound to the best plan.
+fn compare_with_everything(seeds: std::ops::Range<u64>) {
+    let (mut gaps, mut plans, mut worst) = (Vec::new(), 0, 0.0_f64);
+    for seed in seeds {
+        let peers = (seed % 6) as u32;
+        let blocks = 2 + (seed / 6 % 7) as usize;
+        let mut problem = Room::of_seed(seed, peers, blocks, 24..70).build();
+        problem.workload.prompt_tokens = 1 + (seed % 11 * 60) as u32;
+        problem.workload.requests_in_flight = 1 + (seed % 4) as u32;
+        let Some(best) = exhaustive(&problem).unwrap() else {
+            assert_eq!(solve(&problem, 1).unwrap_err().code(), "capacity", "{seed}");
+            continue;
+        };
+        let plan = solve(&problem, 1).unwrap();
+        check(&problem, &plan).unwrap();
+        worst = worst.max(plan.objective_ms / best.objective_ms - 1.0);
+        assert!(plan.objective_ms <= best.objective_ms * 1.01, "{seed}");
+        assert!(plan.lower_bound_objective_ms <= best.objective_ms, "{seed}");
+        let bound = lower_bound(&problem).unwrap();
+        assert!(bound.objective_ms <= best.objective_ms, "{seed}");
+        assert!(bound.ms_per_token <= best.ms_per_token, "{seed}");
+        gaps.push(1.0 - bound.objective_ms / best.objective_ms);
+        plans += best.plans;
+    }
+    gaps.sort_by(f64::total_cmp);
+    println!(
+        "{} rooms, {plans} plans compared; plan above the best by at most {:.2e}; linear programme below it: median {:.2} %, worst {:.2} %",
+        gaps.len(),
+        worst,
+        100.0 * gaps[gaps.len() / 2],
+        100.0 * gaps[gaps.len() - 1],
+    );
+    assert!(gaps.len() > 50);
+}
+
+#[test]
+fn plans_of_up_to_six_phones_are_the_best_and_the_bound_is_below_them() {
+    compare_with_everything(0..150);
+}
+
+#[test]
+#[ignore = "minutes"]
+fn ten_thousand_plans_of_up_to_six_phones_are_the_best() {
+    compare_with_everything(0..10_000);
+}
+
+/// What computing on battery there is for one request, ms.
+fn battery_ms(problem: &Problem, plan: &Plan) -> f64 {
+    cost(problem, &plan.stages).unwrap().battery_ms
+}
+
+fn spare_batteries(seeds: std::ops::Range<u64>) {
+    let mut moved = 0;
+    for seed in seeds {
+        let mut room = Room::of_seed(seed, (seed % 6) as u32, 14, 60..160);
+        for member in 0..=(seed % 6) as u32 {
+            if (seed >> member) % 2 == 0 {
+                room = room.power(member, Power::Battery { share: 0.5 });
+            }
+        }
+        let mut problem = room.build();
+        let mut last_ms = f64::INFINITY;
+        let mut first_ms = None;
+        for energy_weight in [0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0] {
+            problem.wishes.energy_weight = energy_weight;
+            let Ok(plan) = solve(&problem, 1) else {
+                assert!(first_ms.is_none(), "{seed}: a wish made a room too small");
+                break;
+            };
+            check(&problem, &plan).unwrap();
+            let ms = battery_ms(&problem, &plan);
+            assert!(
+                ms <= last_ms * (1.0 + 1e-6),
+                "{seed}: {ms} ms after {last_ms} at {energy_weight}"
+            );
+            first_ms.get_or_insert(ms);
+            last_ms = ms;
+        }
+        moved += u32::from(first_ms.is_some_and(|first| last_ms < 0.9 * first));
+    }
+    assert!(moved > 5, "{moved}");
+}
+
+#[test]
+fn the_more_batteries_weigh_the_less_they_are_used() {
+    spare_batteries(0..60);
+}
+
+#[test]
+#[ignore = "minutes"]
+fn the_more_batteries_weigh_the_less_they_are_used_in_many_rooms() {
+    spare_batteries(0..3000);
 }
