@@ -1,5 +1,6 @@
 //! `cargo xtask --help`: one vocabulary for people and CI.
 
+mod bench;
 mod build;
 mod command;
 mod e2e;
@@ -33,6 +34,9 @@ enum Task {
     Build,
     /// Serve the page and a model; with --phones, let emulated phones answer.
     Run(run::Options),
+    /// Experiments to repeat.
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Browser end-to-end tests.
     E2e(e2e::Options),
     /// The npm package, into target/package/.
@@ -59,6 +63,7 @@ fn work(task: Task) -> Result<(), Error> {
     match task {
         Task::Build => build::build(),
         Task::Run(options) => run::run(&options),
+        Task::Bench(bench) => bench::run(&bench),
         Task::E2e(options) => e2e::run(&options),
         Task::Pack => pack::run(),
         Task::Shots(options) => shots::run(&options),

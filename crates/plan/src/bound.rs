@@ -177,7 +177,7 @@ impl Programme<'_> {
                 .map(|speed| self.add_column(phone, speed, entry_ms))
                 .collect();
             self.add_use_rows(phone, &columns, ring);
-            self.add_memory_row(phone, &columns);
+            self.add_memory_rows(phone, &columns);
             self.add_slowest_row(phone, &columns, slowest);
             phones.push(columns);
         }
@@ -257,7 +257,8 @@ impl Programme<'_> {
         }
     }
 
-    fn add_memory_row(&mut self, phone: &Phone, columns: &[Column]) {
+    /// A phone used in part holds only that part of what it could: a hop is paid for every full phone at least.
+    fn add_memory_rows(&mut self, phone: &Phone, columns: &[Column]) {
         let offered = match self.is_host(phone) {
             true => self.ground.host_block_bytes().unwrap_or(0),
             false => phone.usable_bytes,
@@ -267,13 +268,17 @@ impl Programme<'_> {
             end: self.ground.end,
         };
         let total = self.ground.bytes(everything).max(1) as f64;
-        let held = columns
-            .iter()
-            .flat_map(|column| column.shares.iter().zip(&self.blocks));
-        let held = held.map(|(&share, kind)| (share, down(kind.count * kind.unit_bytes / total)));
         let offered = (offered as f64 / total * GRID).ceil() / GRID;
-        self.lp
-            .add_constraint(held, ComparisonOp::Le, offered.min(1.0));
+        for column in columns {
+            let held = column.shares.iter().zip(&self.blocks);
+            let held =
+                held.map(|(&share, kind)| (share, down(kind.count * kind.unit_bytes / total)));
+            self.lp.add_constraint(
+                held.chain([(column.used, -offered.min(1.0))]),
+                ComparisonOp::Le,
+                0.0,
+            );
+        }
     }
 
     /// `slowest` is what is paid for the slowest phone.

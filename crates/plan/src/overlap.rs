@@ -34,7 +34,10 @@ pub(crate) fn held(ground: &Ground, stages: &[Stage]) -> Result<Vec<Held>, PlanE
 /// What the planner would do in each case.
 fn likely_stages(ground: &Ground, stages: &[Stage]) -> Result<Vec<Vec<Stage>>, PlanError> {
     let mut cases = Vec::new();
-    for stage in stages.iter().take(stages.len().saturating_sub(1)) {
+    for stage in stages
+        .iter()
+        .filter(|stage| stage.units.start != ground.head())
+    {
         let slow_downs = SLOW_DOWNS.iter();
         cases.extend(slow_downs.map(|&factor| ground.slowed(stage.member, factor)));
         if stage.member != MemberId::HOST {

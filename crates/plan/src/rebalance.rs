@@ -23,7 +23,7 @@ pub struct Policy {
     pub hold_ms: u64,
     /// After a switch nothing moves for so long, ms.
     pub cooldown_ms: u64,
-    /// Share of the time per token that a move has to save.
+    /// Share of the objective that a move has to save.
     pub least_gain: f64,
     /// Switches within [`Self::window_ms`] at most.
     pub most_switches: usize,
@@ -60,7 +60,7 @@ pub struct Move {
     pub plan: Plan,
     /// What it takes.
     pub migration: Migration,
-    /// Per token, ms; 0 if the plan in force cannot go on.
+    /// Of the objective, per token, ms; 0 if the plan in force cannot go on.
     pub saves_ms_per_token: f64,
 }
 
@@ -122,10 +122,11 @@ impl Balancer {
             return self.moved(problem, in_force, plan, columns, 0.0);
         }
         let now = cost::cost(problem, &in_force.stages)?;
-        let saves_ms = now.ms_per_token - plan.predicted_ms_per_token;
+        let tokens = f64::from(problem.workload.output_tokens);
+        let saves_ms = (now.objective_ms - plan.objective_ms) / tokens;
         let reason = if in_force.stages == plan.stages {
             Some(Reason::Best)
-        } else if saves_ms < self.policy.least_gain * now.ms_per_token {
+        } else if saves_ms * tokens < self.policy.least_gain * now.objective_ms {
             Some(Reason::LittleGain)
         } else {
             None
