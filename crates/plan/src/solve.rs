@@ -19,8 +19,9 @@ use crate::walk::Itinerary;
 const EXACT_WALK: u64 = 6_000_000;
 /// Peers whose subsets are listed at all.
 const EXACT_PEERS: usize = 10;
-/// Additions for one executor of the host: tens of ms, and the same work on every machine.
+/// Additions for one executor of the host where every order is searched, and where not: tens of ms, the same work on every machine.
 const EFFORT: u64 = 24_000_000;
+const CLIMB_EFFORT: u64 = 10_000_000;
 
 /// The plan with the least objective: the expected request time and what the room wishes. A phone that makes things worse is left out, and a
 /// phone low on battery too, unless their memory is needed. Rooms of up to eight phones are searched exhaustively, larger ones from the
@@ -99,7 +100,12 @@ pub(crate) fn best_through(
             }
             None => {
                 bound_ms = 0.0;
-                best.offer(neighbourhood::ring(&track, must, best.below_ms(), EFFORT)?);
+                best.offer(neighbourhood::ring(
+                    &track,
+                    must,
+                    best.below_ms(),
+                    CLIMB_EFFORT,
+                )?);
             }
         }
     }
