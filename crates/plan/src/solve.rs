@@ -20,7 +20,7 @@ const EXACT_WALK: u64 = 6_000_000;
 /// Peers whose subsets are listed at all.
 const EXACT_PEERS: usize = 10;
 /// Additions for one executor of the host where every order is searched, and where not: tens of ms, the same work on every machine.
-const EFFORT: u64 = 24_000_000;
+const EFFORT: u64 = 16_000_000;
 const CLIMB_EFFORT: u64 = 10_000_000;
 
 /// The plan with the least objective: the expected request time and what the room wishes. A phone that makes things worse is left out, and a

@@ -8,6 +8,7 @@
     reason = "a program for developers: what it does not expect it reports by panicking"
 )]
 
+mod clock;
 mod instances;
 mod mixes;
 mod optimiser;
