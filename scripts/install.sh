@@ -38,6 +38,10 @@ need_chromium() {
     [ -n "${CHROMIUM:-}" ] || [ "$(uname)" = Darwin ] || need_packages chromium chromium
 }
 
+need_firefox() {
+    [ -n "${FIREFOX:-}" ] || [ "$(uname)" = Darwin ] || command -v firefox >/dev/null || need_packages firefox-esr firefox-esr
+}
+
 need_chromedriver() {
     [ "$(uname)" = Darwin ] || need_packages chromedriver chromium-driver
 }

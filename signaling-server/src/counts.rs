@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
@@ -14,9 +17,12 @@ use axum::{
 
 use crate::refusal::Code;
 
-/// Requests and refusals since the last report.
+/// What happened since the last report.
 #[derive(Default)]
-pub struct Counts(Mutex<Report>);
+pub struct Counts {
+    report: Mutex<Report>,
+    violations: AtomicU64,
+}
 
 /// What a report says.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -25,6 +31,8 @@ pub struct Report {
     pub requests: u64,
     /// How many of them were refused, by code.
     pub refused: BTreeMap<&'static str, u64>,
+    /// Times a browser said that a page broke its content security policy.
+    pub violations: u64,
 }
 
 impl Counts {
@@ -33,8 +41,19 @@ impl Counts {
         std::mem::take(&mut *self.lock())
     }
 
+    /// A browser says that a page broke its content security policy.
+    pub fn violation(&self) {
+        self.lock().violations += 1;
+        self.violations.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// All of those since the start.
+    pub fn violations(&self) -> u64 {
+        self.violations.load(Ordering::Relaxed)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Report> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -47,22 +47,16 @@ async fn run(options: Options) -> Result<(), StartError> {
         rooms: Arc::new(Rooms::new(limits.clone(), clock.clone())),
         visitors: Arc::new(Visitors::new(limits.clone(), clock)),
         shelf: Arc::new(shelf),
+        counts: Arc::default(),
         traffic: Arc::new(Traffic::default()),
     };
     let gate = Gate {
         limits: limits.clone(),
         behind_proxy: options.behind_proxy,
     };
-    let counts = Arc::default();
-    let router = serve::router(
-        app.clone(),
-        gate,
-        Arc::clone(&counts),
-        &options.web,
-        &options.model_origin,
-    );
+    let router = serve::router(app.clone(), gate, &options.web, &options.model_origin);
     announce(&entrances, &machine)?;
-    serve::serve(entrances, router, app, counts, &limits, stop).await;
+    serve::serve(entrances, router, app, &limits, stop).await;
     Ok(())
 }
 

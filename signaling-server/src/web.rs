@@ -17,7 +17,7 @@ use axum::{
 };
 use tower_http::{compression::CompressionLayer, services::ServeDir};
 
-use crate::refusal::Refusal;
+use crate::{api::POLICY_REPORTS, refusal::Refusal};
 
 const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (
@@ -62,7 +62,8 @@ fn content_security_policy(model_origins: &[ModelOrigin]) -> Option<HeaderValue>
         .collect();
     let policy = format!(
         "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'{origins}; \
-         style-src 'self'; img-src 'self' data:; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+         style-src 'self'; img-src 'self' data:; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+         report-uri {POLICY_REPORTS}"
     );
     HeaderValue::try_from(policy).ok()
 }

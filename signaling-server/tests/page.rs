@@ -80,6 +80,7 @@ async fn every_answer_is_guarded() {
         let answer = server.get(path).await;
         let policy = answer.header("content-security-policy");
         assert!(policy.starts_with("default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; "));
+        assert!(policy.ends_with("; report-uri /api/policy-reports"));
         assert!(!policy.contains("unsafe-inline") && !policy.contains("'unsafe-eval'"));
         for (name, value) in [
             ("cross-origin-opener-policy", "same-origin"),
@@ -90,4 +91,20 @@ async fn every_answer_is_guarded() {
             assert_eq!(answer.header(name), value, "{path}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_browser_that_saw_the_policy_broken_is_heard() {
+    let server = Server::start();
+    let report =
+        r#"{"csp-report": {"document-uri": "http://box/", "effective-directive": "script-src"}}"#;
+    let answer = server
+        .post_text("/api/policy-reports", report.to_owned())
+        .await;
+    assert_eq!(answer.status, 204);
+    let answer = server
+        .post_text("/api/policy-reports", "{}".to_owned())
+        .await;
+    assert_eq!(answer.refusal(), (400, "request.malformed".to_owned()));
+    assert_eq!(server.get("/api/policy-reports").await.json(), 1);
 }

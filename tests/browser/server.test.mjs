@@ -2,6 +2,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { EmulatedPhone } from "./chromium.mjs";
+import { hold } from "./holder.mjs";
 import { OwnServer } from "./own-server.mjs";
 import { record } from "./recorder.mjs";
 import { ask, closeRoom, openRoom } from "./room.mjs";
@@ -92,6 +93,47 @@ test("prompt and secret reach neither the server's network nor its log", async (
     for (const quiet of [name, ...keys, "127.0.0.1"]) assert.ok(!server.log.includes(quiet), `the log has ${quiet}`);
   } finally {
     wire.close();
+    await server.kill();
+  }
+});
+
+test("phones join where streams are held back", async () => {
+  const server = await OwnServer.start();
+  const proxy = await hold(server.port);
+  try {
+    const started = performance.now();
+    const room = await openRoom({ url: proxy.url, budgets: [700_000, 520_000, 520_000], engine: "cpu", contextColumns: 64 });
+    console.log(`a room of three behind a proxy that holds streams back was ready after ${(performance.now() - started).toFixed(0)} ms`);
+    await closeRoom(room);
+  } finally {
+    proxy.close();
+    await server.kill();
+  }
+});
+
+test("a page that breaks its policy is noticed, and so is a worker", async () => {
+  const server = await OwnServer.start();
+  const phone = await EmulatedPhone.open(server.url, "host");
+  const reports = async (wanted) => {
+    const patience = performance.now() + 10_000;
+    const count = async () => (await fetch(`${server.url}/api/policy-reports`)).json();
+    while ((await count()) < wanted && performance.now() < patience) await new Promise((resolve) => setTimeout(resolve, 50));
+    return count();
+  };
+  try {
+    const [{ id, file, manifest }] = await (await fetch(`${server.url}/api/models`)).json();
+    await phone.start({ name: "host", engine: "cpu" });
+    await phone.call("host", { id, file, manifest });
+    const workers = phone.page.workers();
+    assert.ok(workers.length >= 2);
+    assert.equal(await reports(0), 0);
+    const elsewhere = () => fetch("https://elsewhere.invalid/").catch(() => {});
+    await phone.page.evaluate(elsewhere);
+    assert.equal(await reports(1), 1);
+    for (const worker of workers) await worker.evaluate(elsewhere);
+    assert.equal(await reports(1 + workers.length), 1 + workers.length);
+  } finally {
+    await phone.close();
     await server.kill();
   }
 });

@@ -102,5 +102,6 @@ fn test(name: &str, model: &str, options: &Options) -> Result<(), Error> {
     if options.full {
         node.env("LINGUALINKED_FULL", "1");
     }
-    succeed(trusting(&mut node))
+    succeed(trusting(&mut node))?;
+    server.check_policy()
 }

@@ -28,6 +28,9 @@ pub enum Error {
         /// Its address.
         url: String,
     },
+    /// Something on a page was refused by the browser.
+    #[error("a page broke its content security policy during these tests")]
+    Policy,
     /// The module outgrew its budget.
     #[error("the wasm module has {bytes} bytes gzipped, its budget is {budget}")]
     TooLarge {
@@ -46,6 +49,7 @@ impl Error {
             Self::Told => "setup.step",
             Self::File { .. } => "setup.file",
             Self::Unreachable { .. } => "model.unreachable",
+            Self::Policy => "test.policy",
             Self::TooLarge { .. } => "build.too_large",
         }
     }
@@ -59,6 +63,7 @@ impl Error {
             Self::Unreachable { .. } => {
                 "Check the address and the network; run it again to go on where it stopped."
             }
+            Self::Policy => "Look for inline scripts, inline styles and foreign addresses.",
             Self::TooLarge { .. } => {
                 "Make the module smaller, or raise the budget in wasm-pack.toml with a reason."
             }

@@ -1,7 +1,8 @@
 //! The signaling server as a child of this process.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
 };
@@ -12,6 +13,8 @@ use crate::{
     error::Error,
 };
 
+const POLICY_QUESTION: &str =
+    "GET /api/policy-reports HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 /// Where the made certificate is kept, from the root.
 const CERTIFICATES: &str = "certificates";
 
@@ -68,6 +71,24 @@ impl Server {
             return Err(Error::Told);
         }
         Ok(server)
+    }
+
+    /// Fails where a browser said that a page broke its content security policy.
+    ///
+    /// # Errors
+    /// It did, or the server does not answer.
+    pub fn check_policy(&self) -> Result<(), Error> {
+        let address = self.url.trim_start_matches("http://");
+        let answer = TcpStream::connect(address).and_then(|mut stream| {
+            let mut answer = String::new();
+            stream.write_all(POLICY_QUESTION.as_bytes())?;
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        });
+        match answer.as_deref().map(|answer| answer.rsplit("\r\n").next()) {
+            Ok(Some("0")) => Ok(()),
+            _ => Err(Error::Policy),
+        }
     }
 
     /// Serves until the server ends.

@@ -2,6 +2,7 @@
 
 mod extract;
 mod files;
+mod policy;
 mod rooms;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use axum::{
 };
 
 use crate::{
+    counts::Counts,
     models::{Shelf, Traffic},
     refusal::Refusal,
     rooms::Rooms,
@@ -28,9 +30,14 @@ pub struct App {
     pub visitors: Arc<Visitors>,
     /// Models.
     pub shelf: Arc<Shelf>,
+    /// What happened.
+    pub counts: Arc<Counts>,
     /// Bytes sent to clients that gave a name.
     pub traffic: Arc<Traffic>,
 }
+
+/// Where browsers say that a page broke its content security policy.
+pub const POLICY_REPORTS: &str = "/api/policy-reports";
 
 /// Rooms and models.
 pub fn router(app: App) -> Router {
@@ -42,6 +49,7 @@ pub fn router(app: App) -> Router {
         .route("/api/rooms/{room}/events", get(rooms::events))
         .route("/api/models", get(files::models))
         .route("/api/traffic", get(files::traffic))
+        .route(POLICY_REPORTS, get(policy::violations).post(policy::report))
         .route("/models/{id}/file", get(files::file))
         .route("/models/{id}/manifest", get(files::manifest))
         .method_not_allowed_fallback(async || Refusal::Method)

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     api::{self, App},
-    counts::{self, Counts},
+    counts,
     gate::{self, Gate},
     limits::Limits,
     web::{self, ModelOrigin},
@@ -27,14 +27,9 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 const REPORT: Duration = Duration::from_secs(60);
 
 /// Everything under one origin.
-pub fn router(
-    app: App,
-    gate: Gate,
-    counts: Arc<Counts>,
-    folder: &Path,
-    origins: &[ModelOrigin],
-) -> Router {
+pub fn router(app: App, gate: Gate, folder: &Path, origins: &[ModelOrigin]) -> Router {
     let headers = Arc::new(web::headers(origins));
+    let counts = Arc::clone(&app.counts);
     api::router(app)
         .fallback_service(web::files(folder))
         .layer(middleware::from_fn_with_state(Arc::new(gate), gate::pass))
@@ -47,7 +42,6 @@ pub async fn serve(
     entrances: Vec<Entrance>,
     router: Router,
     app: App,
-    counts: Arc<Counts>,
     limits: &Limits,
     stop: impl Future<Output = ()> + Send,
 ) {
@@ -61,7 +55,7 @@ pub async fn serve(
         let hall = Hall::new(router.clone(), Arc::clone(&crowd), limits.clone());
         open.spawn(entrance.let_in(hall, Arc::clone(&connections)));
     }
-    open.spawn(report(app.clone(), counts, crowd));
+    open.spawn(report(app.clone(), crowd));
     stop.await;
     tracing::info!("stopping");
     open.shutdown().await;
@@ -72,11 +66,11 @@ pub async fn serve(
     }
 }
 
-async fn report(app: App, counts: Arc<Counts>, crowd: Arc<Crowd>) {
+async fn report(app: App, crowd: Arc<Crowd>) {
     let mut last = 0;
     loop {
         tokio::time::sleep(REPORT).await;
-        let report = counts.take();
+        let report = app.counts.take();
         let (connections, driven_out) = crowd.count();
         if report.requests > 0 || driven_out > last {
             tracing::info!(
@@ -86,6 +80,7 @@ async fn report(app: App, counts: Arc<Counts>, crowd: Arc<Crowd>) {
                 driven_out = driven_out - last,
                 requests = report.requests,
                 refused = ?report.refused,
+                violations = report.violations,
                 "the last minute"
             );
         }

@@ -111,20 +111,21 @@ impl Server {
         let clock = Arc::new(HandClock::default());
         let time = Arc::clone(&clock) as Arc<dyn Clock>;
         let rooms = Arc::new(Rooms::new(limits.clone(), Arc::clone(&time)));
+        let counts = Arc::new(Counts::default());
         let app = App {
             rooms: Arc::clone(&rooms),
             visitors: Arc::new(Visitors::new(limits.clone(), time)),
             shelf: Arc::new(
                 Shelf::read(&[model], |_| ()).unwrap_or_else(|error| panic!("{error}")),
             ),
+            counts: Arc::clone(&counts),
             traffic: Arc::new(Traffic::default()),
         };
         let gate = Gate {
             limits,
             behind_proxy: false,
         };
-        let counts = Arc::new(Counts::default());
-        let router = serve::router(app, gate, Arc::clone(&counts), &web, &[]);
+        let router = serve::router(app, gate, &web, &[]);
         Self {
             clock,
             rooms,
