@@ -14,7 +14,10 @@ use axum::{
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-use crate::{held::held, limits::Limits, refusal::Refusal, serve::Place, visitors::Visitor};
+use crate::{
+    api::POLICY_REPORTS, held::held, limits::Limits, refusal::Refusal, serve::Place,
+    visitors::Visitor,
+};
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 const FORWARDED_PROTO: &str = "x-forwarded-proto";
@@ -31,7 +34,9 @@ pub struct Gate {
 pub async fn pass(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
     let visitor = gate.visitor(&request);
     request.extensions_mut().insert(visitor);
-    if is_foreign(request.headers(), visitor.https) {
+    // Some browsers send reports in nobody's name, for our pages name themselves to nobody (Referrer-Policy).
+    let is_report = request.uri().path() == POLICY_REPORTS;
+    if !is_report && is_foreign(request.headers(), visitor.https) {
         return Refusal::ForeignOrigin.into_response();
     }
     let place = request.extensions().get::<Arc<Place>>().cloned();

@@ -36,7 +36,7 @@ async fn run(options: Options) -> Result<(), StartError> {
     let limits = options.limits();
     let machine = Machine::look();
     let entrances = entrances(&options, &machine).await?;
-    let stop = told_to_stop()?;
+    let stop = told_to_stop(options.stop_with_stdin)?;
     options.notice_missing_page();
     let files = options.model.clone();
     let shelf =
@@ -83,22 +83,31 @@ fn announce(entrances: &[Entrance], machine: &Machine) -> Result<(), StartError>
     Ok(())
 }
 
-/// Ctrl-C, or the system's wish.
-fn told_to_stop() -> Result<impl Future<Output = ()> + Send, StartError> {
+/// Ctrl-C, the system's wish, or the end of whoever started it.
+fn told_to_stop(with_stdin: bool) -> Result<impl Future<Output = ()> + Send, StartError> {
     #[cfg(unix)]
     let mut terminate = {
         use tokio::signal::unix::{SignalKind, signal};
         signal(SignalKind::terminate()).map_err(|error| system(&error))?
     };
-    Ok(async move {
+    let terminated = async move {
         #[cfg(unix)]
+        terminate.recv().await;
+        #[cfg(not(unix))]
+        std::future::pending::<()>().await;
+    };
+    Ok(async move {
         tokio::select! {
             _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
+            () = terminated => {}
+            () = stdin_ended(), if with_stdin => {}
         }
-        #[cfg(not(unix))]
-        let _ = tokio::signal::ctrl_c().await;
     })
+}
+
+async fn stdin_ended() {
+    // Whatever comes is not meant for us, and an unreadable input has ended, too.
+    let _ = tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await;
 }
 
 fn system(error: &impl ToString) -> StartError {

@@ -47,6 +47,9 @@ pub struct Options {
     /// Another server from which pages may fetch models, e.g. https://models.example.org
     #[arg(long, value_name = "ORIGIN", num_args = 1..)]
     pub model_origin: Vec<ModelOrigin>,
+    /// Stop when standard input ends, as it does when whoever started the server is gone
+    #[arg(long)]
+    pub stop_with_stdin: bool,
     /// What the log tells: error, warn, info or debug
     #[arg(long, value_name = "LEVEL", default_value_t = Level::INFO)]
     pub log: Level,

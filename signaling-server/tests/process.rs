@@ -12,7 +12,7 @@ use std::{
     io::Read,
     net::TcpListener,
     path::Path,
-    process::Command,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -67,6 +67,16 @@ fn a_model_that_cannot_be_served_is_named_with_its_remedy() {
     );
     let said = failure(&["--port", "0", "--model", "absent.gguf"]);
     assert!(said.contains("error[model.unreadable]: "), "{said}");
+}
+
+#[test]
+fn it_ends_with_whoever_started_it() {
+    let mut program = program::program(&["--port", "0", "--stop-with-stdin"]);
+    let mut child = program.stdin(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(child.try_wait().unwrap(), None);
+    drop(child.stdin.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[cfg(unix)]

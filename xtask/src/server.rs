@@ -4,7 +4,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::Path,
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
 use crate::{
@@ -33,6 +33,8 @@ pub const SERVER: &str = "target/release/signaling-server";
 /// A server that ends with this value.
 pub struct Server {
     child: Child,
+    /// Held, because waiting for the child would close it.
+    _stdin: Option<ChildStdin>,
     /// Where it listens without encryption.
     pub url: String,
     /// Where it listens with https, the likeliest address first.
@@ -48,6 +50,8 @@ impl Server {
         let mut command = program(SERVER);
         command.arg("--model").arg(model).args(["--web", WEB]);
         command.args(["--port", &ports.plain.to_string()]);
+        // However this process ends, the server ends with it.
+        command.arg("--stop-with-stdin").stdin(Stdio::piped());
         if let Some(port) = ports.https {
             command.args(["--https-port", &port.to_string()]);
             command.args(["--certificates", CERTIFICATES]);
@@ -62,6 +66,7 @@ impl Server {
             .into_iter()
             .partition(|way| way.starts_with("https:"));
         let mut server = Self {
+            _stdin: child.stdin.take(),
             child,
             url: plain.pop().unwrap_or_default(),
             https,

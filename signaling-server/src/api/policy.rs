@@ -17,7 +17,7 @@ struct Report {
 
 #[derive(Deserialize)]
 struct Violation {
-    #[serde(rename = "effective-directive", alias = "violated-directive")]
+    #[serde(rename = "effective-directive", default)]
     directive: String,
 }
 
