@@ -96,8 +96,7 @@ async fn every_answer_is_guarded() {
 #[tokio::test]
 async fn a_browser_that_saw_the_policy_broken_is_heard() {
     let server = Server::start();
-    let report =
-        r#"{"csp-report": {"document-uri": "http://box/", "violated-directive": "script-src", "effective-directive": "script-src"}}"#;
+    let report = r#"{"csp-report": {"document-uri": "http://box/", "violated-directive": "script-src", "effective-directive": "script-src"}}"#;
     let answer = server
         .post_text("/api/policy-reports", report.to_owned())
         .await;
