@@ -558,7 +558,7 @@ macro_rules! architectures {
     };
 }
 
-architectures!(llama qwen2 qwen3 gemma3 gpt2 bloom);
+architectures!(llama llama31 qwen2 qwen3 gemma3 phi3 gpt2 gptj bloom bloom6 opt opt350);
 
 fn hidden_states_and_logits(tiny: &Tiny) {
     let (device, model, reference, prompt) =

@@ -9,9 +9,9 @@
 
 mod common;
 
-use common::file::{Model, Tiny, argmax, class, floats, ids};
+use common::file::{Model, Tiny, argmax, class, floats, ids, workspace};
 use engine::{CpuExecutor, Executor, Input, Phase, Step, Want};
-use model::{NumericClass, UnitRange, WireDtype, segment};
+use model::{DType, NumericClass, UnitRange, WireDtype, hugging_face::Target, segment};
 use pollster::block_on;
 
 /// Rule 5's bound on the CPU.
@@ -132,7 +132,35 @@ macro_rules! architectures {
     };
 }
 
-architectures!(llama qwen2 qwen3 gemma3 gpt2 bloom);
+architectures!(llama llama31 qwen2 qwen3 gemma3 phi3 gpt2 gptj bloom bloom6 opt opt350);
+
+/// Eight bits per weight change the logits a little; which little is printed.
+#[test]
+fn a_repository_is_quantised_while_it_is_read() {
+    for name in ["llama", "bloom", "opt", "gptj"] {
+        let tiny = Tiny::open(name);
+        let folder = workspace(&format!("tests/fixtures/tiny-{name}"));
+        let model = Model::repository(&folder, Target::Q8_0);
+        let quantised = model.graph.weights.iter();
+        let quantised = quantised
+            .filter(|weight| weight.dtype == DType::Q8_0)
+            .count();
+        assert!(
+            quantised >= 4 * model.graph.caches.len(),
+            "{name}: {quantised}"
+        );
+        let mut ring = Ring::new(&model, &[], class(WireDtype::F32, CONTEXT));
+        let logits = ring.call(&tiny.prompt(), 0, Phase::Prefill, Want::LastColumn);
+        let expected = floats(&tiny.reference["logits_last"]);
+        let largest = expected
+            .iter()
+            .fold(0.0_f32, |largest, x| largest.max(x.abs()));
+        let errors = logits.iter().zip(&expected).map(|(a, b)| (a - b).abs());
+        let error = errors.fold(0.0, f32::max) / largest;
+        println!("{name} as Q8_0: last logits off by {error:.1e} of the largest");
+        assert!(error > 0.0 && error < 0.03, "{name}: {error}");
+    }
+}
 
 fn hidden_states_and_logits(tiny: &Tiny) {
     let (model, reference, prompt) = (&tiny.model, &tiny.reference, tiny.prompt());
@@ -212,7 +240,13 @@ fn memory(tiny: &Tiny) {
         for stages in [
             vec![UnitRange { start: 0, end }],
             vec![UnitRange { start: 2, end: 3 }],
-            vec![UnitRange { start: 0, end: 2 }, UnitRange { start: 5, end }],
+            vec![
+                UnitRange { start: 0, end: 2 },
+                UnitRange {
+                    start: end - 1,
+                    end,
+                },
+            ],
         ] {
             let reckoned = segment::weight_bytes(graph, &stages)
                 + segment::kv_bytes(graph, &stages, class.context_columns)
@@ -231,7 +265,7 @@ fn chunks_and_columns(tiny: &Tiny) {
             chunk_columns,
             context_columns: CONTEXT,
         };
-        Ring::new(model, &[5], class).generate(&prompt, 2)
+        Ring::new(model, &[model.all_units().end / 2], class).generate(&prompt, 2)
     };
     let whole = run(32);
     for chunk_columns in [1, 2, 3, 5, 8, 17] {

@@ -44,6 +44,14 @@ pub enum ModelError {
         /// GGUF type number.
         type_code: u32,
     },
+    /// A tensor of a repository in a type that is not read.
+    #[error("tensor {tensor} has type {dtype}, which is not supported")]
+    SourceType {
+        /// Tensor name.
+        tensor: String,
+        /// As the file writes it.
+        dtype: String,
+    },
     /// A tensor the architecture needs is absent.
     #[error("the model file has no tensor {name}")]
     MissingTensor {
@@ -81,7 +89,7 @@ impl ModelError {
             Self::Truncated { .. } => "model.truncated",
             Self::Corrupt { .. } => "model.corrupt",
             Self::Architecture { .. } => "model.architecture",
-            Self::TensorType { .. } => "model.tensor_type",
+            Self::TensorType { .. } | Self::SourceType { .. } => "model.tensor_type",
             Self::MissingTensor { .. } => "model.missing_tensor",
             Self::MissingField { .. } => "model.missing_field",
             Self::ChunkHash { .. } => "model.chunk_hash",
@@ -96,11 +104,12 @@ impl ModelError {
             Self::Version { .. } => "Convert the model with a current llama.cpp (GGUF version 3).",
             Self::Truncated { .. } | Self::Corrupt { .. } => "Download the model file again.",
             Self::Architecture { .. } => {
-                "Choose a model of another family: Llama, Qwen2, Qwen3, Gemma 3, Phi-3, GPT-2 or BLOOM."
+                "Choose a model of another family: Llama, Qwen2, Qwen3, Gemma 3, Phi-3, GPT-2, GPT-J, OPT or BLOOM."
             }
             Self::TensorType { .. } => {
                 "Choose a version of the model in Q4_K_M, Q5_K_M, Q6_K, Q8_0, Q4_0, F16 or BF16."
             }
+            Self::SourceType { .. } => "Choose a version of the model in F32, F16 or BF16.",
             Self::MissingTensor { .. } | Self::MissingField { .. } => {
                 "Choose another file: this one does not hold a complete model."
             }

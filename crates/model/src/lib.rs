@@ -12,6 +12,7 @@ pub mod dtype;
 pub mod error;
 pub mod gguf;
 pub mod graph;
+pub mod hugging_face;
 pub mod manifest;
 pub mod operands;
 pub mod segment;

@@ -5,7 +5,9 @@ mod builder;
 mod config;
 mod gemma3;
 mod gpt2;
+mod gptj;
 mod llama;
+mod opt;
 mod phi3;
 mod qwen2;
 mod qwen3;
@@ -26,6 +28,8 @@ pub fn build(header: &Header) -> Result<Graph, ModelError> {
         Some("phi3") => phi3::build(header),
         Some("gpt2") => gpt2::build(header),
         Some("bloom") => bloom::build(header),
+        Some("opt") => opt::build(header),
+        Some("gptj") => gptj::build(header),
         Some(name) => Err(ModelError::Architecture {
             name: name.to_owned(),
         }),

@@ -2,6 +2,7 @@
 
 mod metadata;
 mod reader;
+pub mod write;
 
 use core::ops::Range;
 use std::collections::BTreeSet;
