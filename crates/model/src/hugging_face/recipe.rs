@@ -93,13 +93,16 @@ impl Recipe {
         let moved = |index: u32, of: u32| moved(*change, index, of, *head_dim);
         let place = |row: u32| tensor.range.start + row_bytes * u64::from(row);
         // Rows that stay neighbours come in one piece.
-        let pieces: Vec<Range<u64>> = match moves && self.rows > 1 {
-            true => rows
-                .map(|row| place(moved(row, self.rows))..place(moved(row, self.rows) + 1))
-                .collect(),
-            false => vec![place(rows.start)..place(rows.end)],
+        let piece_rows = match moves && self.rows > 1 {
+            true => 1,
+            false => rows.end.saturating_sub(rows.start).max(1),
         };
-        for piece in pieces {
+        for first in rows.step_by(piece_rows as usize) {
+            let start = match piece_rows {
+                1 => moved(first, self.rows),
+                _ => first,
+            };
+            let piece = place(start)..place(start + piece_rows);
             let mut elements = quantise::elements(tensor.dtype, &fetch(*file, piece)?);
             if moves && self.rows == 1 {
                 let places = (0..self.cols).map(|index| moved(index, self.cols) as usize);
