@@ -554,6 +554,11 @@ macro_rules! architectures {
             fn every_split_gives_the_same_bits() {
                 every_split(&Tiny::open(stringify!($name)));
             }
+
+            #[test]
+            fn a_phone_tests_its_kernels_on_it() {
+                tested_at_join(&Tiny::open(stringify!($name)));
+            }
         })*
     };
 }
@@ -608,6 +613,13 @@ fn hidden_states_and_logits(tiny: &Tiny) {
         )));
     }
     assert_eq!(answer, ids(&reference["greedy32"]));
+}
+
+fn tested_at_join(tiny: &Tiny) {
+    let device = device();
+    let make = async |setup| GpuExecutor::new(&device, setup);
+    let error = block_on(self_test::run(&tiny.model.graph, CLASS, make)).unwrap();
+    assert!(error > 0.0, "the two executors are not one");
 }
 
 /// Every cut into two segments, and a segment for every unit.
