@@ -61,6 +61,11 @@ impl Activations {
         }
     }
 
+    /// Blocks of a column.
+    pub fn blocks(&self) -> usize {
+        self.blocks
+    }
+
     /// First column and width of every panel.
     pub fn panels(&self) -> impl Iterator<Item = (usize, usize)> {
         panels(self.columns)

@@ -11,25 +11,26 @@ use bytemuck::cast_slice;
 use super::{
     activations::{Activations, BLOCK, Panel},
     blocks::Block,
+    interleaved::ROWS,
     registers::{Floats, Integers},
 };
 
 /// Lanes of a register.
-const LANES: usize = 4;
+const LANES: usize = ROWS;
 
-/// `weight` has rows of whole blocks; `out` is columns x rows.
+/// `weight` has [`interleaved`](super::interleaved) rows of whole blocks; `out` is columns x rows.
 #[inline(always)]
-pub fn products<B: Block>(weight: &[u8], blocks_per_row: usize, x: &Activations, out: &mut [f32]) {
-    let weight: &[B] = cast_slice(weight);
-    let rows = weight.len() / blocks_per_row;
-    for (index, tile) in weight.chunks(LANES * blocks_per_row).enumerate() {
-        let first_row = LANES * index;
+pub fn products<B: Block>(weight: &[u8], rows: usize, x: &Activations, out: &mut [f32]) {
+    let (weight, _) = cast_slice::<_, B>(weight).as_chunks::<ROWS>();
+    for (index, tile) in weight.chunks_exact(x.blocks()).enumerate() {
+        let first_row = ROWS * index;
+        let tile_rows = ROWS.min(rows - first_row);
         for (column, width) in x.panels() {
             let out = &mut out[column * rows + first_row..];
             match width {
-                8 => each_row::<B, 8, 2>(tile, blocks_per_row, x.panel(column), out, rows),
-                4 => each_row::<B, 4, 1>(tile, blocks_per_row, x.panel(column), out, rows),
-                _ => four_rows(tile, blocks_per_row, x.panel(column), out),
+                8 => each_row::<B, 8, 2>(tile, tile_rows, x.panel(column), out, rows),
+                4 => each_row::<B, 4, 1>(tile, tile_rows, x.panel(column), out, rows),
+                _ => four_rows(tile, x.panel(column), &mut out[..tile_rows]),
             }
         }
     }
@@ -37,40 +38,35 @@ pub fn products<B: Block>(weight: &[u8], blocks_per_row: usize, x: &Activations,
 
 /// A few rows with one column: one lane for each row.
 #[inline(always)]
-fn four_rows<B: Block>(tile: &[B], blocks_per_row: usize, x: Panel<'_, 1>, out: &mut [f32]) {
-    // Beyond the last row, the last is computed again and not stored.
-    let last = tile.len() / blocks_per_row - 1;
-    let rows: [&[B]; LANES] = from_fn(|row| {
-        let start = row.min(last) * blocks_per_row;
-        &tile[start..start + x.quants.len()]
-    });
+fn four_rows<B: Block>(tile: &[[B; ROWS]], x: Panel<'_, 1>, out: &mut [f32]) {
     let mut sums = Floats::splat(0.0);
     let panel = x.quants.iter().zip(x.scales).zip(x.sums);
-    for (block, (([x], [scale]), [x_sum])) in panel.enumerate() {
-        let blocks = rows.map(|row| &row[block]);
+    for (blocks, (([x], [scale]), [x_sum])) in tile.iter().zip(panel) {
+        let blocks = blocks.each_ref();
         let x = registers(x);
         let products = blocks.map(|block| dot(block.quants(), x));
         let (scale, x_sum) = (Floats::splat(*scale), Floats::splat(*x_sum));
         sums = add(sums, blocks, products, scale, x_sum);
     }
-    for (out, sum) in out.iter_mut().zip(&sums.to_array()[..=last]) {
-        *out = *sum;
+    for (out, sum) in out.iter_mut().zip(sums.to_array()) {
+        *out = sum;
     }
 }
 
 /// A few rows, one after the other, with the columns of a panel: one lane for each column.
 #[inline(always)]
 fn each_row<B: Block, const COLUMNS: usize, const REGISTERS: usize>(
-    tile: &[B],
-    blocks_per_row: usize,
+    tile: &[[B; ROWS]],
+    rows: usize,
     x: Panel<'_, COLUMNS>,
     out: &mut [f32],
     stride: usize,
 ) {
-    for (row, blocks) in tile.chunks_exact(blocks_per_row).enumerate() {
+    for row in 0..rows {
         let mut sums = [Floats::splat(0.0); REGISTERS];
         let panel = x.quants.iter().zip(x.scales).zip(x.sums);
-        for (block, ((x, scales), x_sums)) in blocks.iter().zip(panel) {
+        for (blocks, ((x, scales), x_sums)) in tile.iter().zip(panel) {
+            let block = &blocks[row];
             let quants = block.quants();
             for (register, sums) in sums.iter_mut().enumerate() {
                 let products = from_fn(|lane| dot(quants, registers(&x[LANES * register + lane])));

@@ -10,7 +10,7 @@ use model::DType;
 use super::{
     activations::{Activations, BLOCK},
     blocks::{Q4_0, Q4_1, Q8_0},
-    dequantise, integer,
+    dequantise, integer, interleaved,
     lanes::dot_tile,
 };
 use crate::{EngineError, memory::zeroed};
@@ -47,16 +47,18 @@ impl Scratch {
     }
 }
 
-/// A weight in file layout.
+/// A weight: its rows in file layout, or [`interleaved`] where they meet x in 16 bits.
 #[derive(Clone, Copy)]
 pub struct Matrix<'a> {
     /// Storage type.
     pub dtype: DType,
     /// Elements per row.
     pub cols: usize,
+    /// How many.
+    pub rows: usize,
     /// Bytes per row.
     pub row_bytes: usize,
-    /// All rows.
+    /// All of them.
     pub bytes: &'a [u8],
 }
 
@@ -64,8 +66,15 @@ impl Matrix<'_> {
     /// Writes row `index` as f32.
     #[inline(always)]
     pub fn dequantise_row(&self, index: usize, out: &mut [f32]) {
-        let start = index * self.row_bytes;
-        dequantise::row(self.dtype, &self.bytes[start..start + self.row_bytes], out);
+        if self.dtype.has_integer_products() {
+            let blocks = interleaved::blocks_of_row(self.dtype, self.row_bytes, index);
+            for (place, out) in blocks.zip(out.chunks_exact_mut(BLOCK)) {
+                dequantise::row(self.dtype, &self.bytes[place], out);
+            }
+        } else {
+            let start = index * self.row_bytes;
+            dequantise::row(self.dtype, &self.bytes[start..start + self.row_bytes], out);
+        }
     }
 
     /// The row of a vector, written to the front of `out`.
@@ -111,11 +120,10 @@ fn products<const ROWS: usize>(
         return tiles::<ROWS>(weight, x, out, rows);
     }
     activations.quantise(x, weight.cols);
-    let blocks = weight.cols / BLOCK;
     match weight.dtype {
-        DType::Q8_0 => integer::products::<Q8_0>(weight.bytes, blocks, activations, out),
-        DType::Q4_0 => integer::products::<Q4_0>(weight.bytes, blocks, activations, out),
-        DType::Q4_1 => integer::products::<Q4_1>(weight.bytes, blocks, activations, out),
+        DType::Q8_0 => integer::products::<Q8_0>(weight.bytes, weight.rows, activations, out),
+        DType::Q4_0 => integer::products::<Q4_0>(weight.bytes, weight.rows, activations, out),
+        DType::Q4_1 => integer::products::<Q4_1>(weight.bytes, weight.rows, activations, out),
         _ => {}
     }
 }
@@ -124,7 +132,7 @@ fn products<const ROWS: usize>(
 #[inline(always)]
 fn tiles<const ROWS: usize>(weight: Matrix<'_>, x: &[f32], out: &mut [f32], scratch: &mut [f32]) {
     let cols = weight.cols;
-    let rows = weight.bytes.len() / weight.row_bytes;
+    let rows = weight.rows;
     for first_row in (0..rows).step_by(TILE_ROWS) {
         let tile = &mut scratch[..TILE_ROWS.min(rows - first_row) * cols];
         for (index, row) in tile.chunks_exact_mut(cols).enumerate() {

@@ -12,6 +12,7 @@ mod dequantise;
 mod elementwise;
 mod exponential;
 mod integer;
+mod interleaved;
 mod lanes;
 mod linear;
 mod memory;

@@ -1,8 +1,8 @@
-//! Weights as they arrive: whole rows, in any order, kept in file layout.
+//! Weights as they arrive: whole rows, in any order.
 
-use model::{Graph, Weight, WeightId};
+use model::{DType, Graph, Weight, WeightId};
 
-use super::linear::Matrix;
+use super::{interleaved, linear::Matrix};
 use crate::{
     EngineError,
     memory::zeroed,
@@ -16,6 +16,8 @@ pub struct Store {
 }
 
 struct Tensor {
+    dtype: DType,
+    rows: usize,
     row_bytes: usize,
     cols: usize,
     bytes: Vec<u8>,
@@ -48,8 +50,13 @@ impl Store {
     ) -> Result<(), EngineError> {
         let rows = self.arrivals.accept(graph, id, first_row, bytes)?;
         if let Some(tensor) = self.tensors.get_mut(id.0 as usize).and_then(Option::as_mut) {
-            let target = rows.start * tensor.row_bytes..rows.end * tensor.row_bytes;
-            tensor.bytes[target].copy_from_slice(bytes);
+            if tensor.dtype.has_integer_products() {
+                let (dtype, row_bytes) = (tensor.dtype, tensor.row_bytes);
+                interleaved::store(&mut tensor.bytes, dtype, row_bytes, rows.start, bytes);
+            } else {
+                let target = rows.start * tensor.row_bytes..rows.end * tensor.row_bytes;
+                tensor.bytes[target].copy_from_slice(bytes);
+            }
         }
         Ok(())
     }
@@ -67,14 +74,15 @@ impl Store {
     /// # Errors
     /// A weight of another segment.
     pub fn matrix(&self, graph: &Graph, id: WeightId) -> Result<Matrix<'_>, EngineError> {
-        let Weight { name, dtype, .. } = weight(graph, id)?;
+        let name = &weight(graph, id)?.name;
         let tensor = self
             .tensors
             .get(id.0 as usize)
             .and_then(Option::as_ref)
             .ok_or_else(|| misuse(format!("weight {name} is not loaded here")))?;
         Ok(Matrix {
-            dtype: *dtype,
+            dtype: tensor.dtype,
+            rows: tensor.rows,
             cols: tensor.cols,
             row_bytes: tensor.row_bytes,
             bytes: &tensor.bytes,
@@ -91,9 +99,16 @@ impl Store {
 impl Tensor {
     fn new(weight: &Weight) -> Result<Self, EngineError> {
         let row_bytes = weight.dtype.row_bytes(weight.cols).unwrap_or(u64::MAX);
-        let bytes = row_bytes.saturating_mul(u64::from(weight.rows));
+        let rows = weight.rows as usize;
+        let stored_rows = match weight.dtype.has_integer_products() {
+            true => interleaved::padded_rows(rows),
+            false => rows,
+        };
+        let bytes = row_bytes.saturating_mul(stored_rows as u64);
         let out_of_memory = |_| EngineError::OutOfMemory { bytes };
         Ok(Self {
+            dtype: weight.dtype,
+            rows,
             row_bytes: usize::try_from(row_bytes).map_err(out_of_memory)?,
             cols: weight.cols as usize,
             bytes: zeroed(usize::try_from(bytes).map_err(out_of_memory)?)?,

@@ -9,7 +9,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::{
     activation_functions,
     attention::{Cache, Heads},
-    dequantise, elementwise,
+    dequantise, elementwise, interleaved,
     linear::{Matrix, Scratch, linear, linear_portable},
     rope::rotate,
 };
@@ -90,6 +90,19 @@ fn weight_bytes(dtype: DType, rows: usize, cols: usize, seed: u64) -> Vec<u8> {
     bytes
 }
 
+/// As an executor keeps them.
+fn stored(dtype: DType, rows: usize, row_bytes: usize, bytes: &[u8]) -> Vec<u8> {
+    if !dtype.has_integer_products() {
+        return bytes.to_vec();
+    }
+    let mut stored = vec![0; interleaved::padded_rows(rows) * row_bytes];
+    // In two pieces, the later rows first.
+    let (first, later) = bytes.split_at(rows / 2 * row_bytes);
+    interleaved::store(&mut stored, dtype, row_bytes, rows / 2, later);
+    interleaved::store(&mut stored, dtype, row_bytes, 0, first);
+    stored
+}
+
 fn numbers(len: usize) -> impl Strategy<Value = Vec<f32>> {
     vec(-2.0_f32..2.0, len)
 }
@@ -133,7 +146,14 @@ proptest! {
         let bytes = weight_bytes(dtype, rows, cols, seed);
         let row_bytes = bytes.len() / rows;
         let (mut out, mut scratch) = (vec![f32::NAN; rows * columns], Scratch::new(cols, cols, columns).unwrap());
-        let weight = Matrix { dtype, cols, row_bytes, bytes: &bytes };
+        let stored = stored(dtype, rows, row_bytes, &bytes);
+        let weight = Matrix { dtype, rows, cols, row_bytes, bytes: &stored };
+        for row in 0..rows {
+            let mut found = vec![f32::NAN; cols];
+            weight.dequantise_row(row, &mut found);
+            let exact = elements(dtype, &bytes[row * row_bytes..(row + 1) * row_bytes], cols);
+            prop_assert!(found.iter().zip(exact).all(|(found, exact)| (f64::from(*found) - exact).abs() <= 1e-6 * exact.abs().max(20.0)));
+        }
         linear(weight, &x, &mut out, &mut scratch);
         let mut narrow = vec![f32::NAN; out.len()];
         linear_portable(weight, &x, &mut narrow, &mut scratch);
