@@ -1,15 +1,22 @@
 //! `cargo xtask bench`: experiments a reader can repeat.
 
-use clap::{Args, Subcommand};
+use std::{path::PathBuf, process::Command};
 
-use crate::command::{program, succeed};
-use crate::error::Error;
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::{
+    command::{program, succeed},
+    error::Error,
+    run::DEFAULT_MODEL,
+};
 
 /// What to measure.
 #[derive(Subcommand)]
 pub enum Bench {
     /// The planner against everything tried and against simple rules; LinguaLinked's three ratios. Seeded and simulated.
     Placement(Placement),
+    /// Matrix kernels, decode and prefill of one executor, with made-up weights of a model's shape.
+    Engine(Engine),
 }
 
 #[derive(Args)]
@@ -22,6 +29,28 @@ pub struct Placement {
     instances: u64,
 }
 
+#[derive(Args)]
+pub struct Engine {
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Which executor.
+    #[arg(long, default_value = "cpu", value_parser = ["cpu", "gpu"])]
+    executor: String,
+    /// Where it runs: on this machine, or, the CPU executor only, as wasm in node, which has Chromium's JavaScript engine.
+    #[arg(long, value_enum, default_value = "native")]
+    target: Target,
+    /// A model file; only its header is read.
+    #[arg(long, default_value = DEFAULT_MODEL)]
+    model: PathBuf,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Target {
+    Native,
+    Node,
+}
+
 /// Runs it.
 ///
 /// # Errors
@@ -29,6 +58,7 @@ pub struct Placement {
 pub fn run(bench: &Bench) -> Result<(), Error> {
     match bench {
         Bench::Placement(options) => placement(options),
+        Bench::Engine(options) => engine(options),
     }
 }
 
@@ -42,4 +72,43 @@ fn placement(options: &Placement) -> Result<(), Error> {
         cargo.arg("--json");
     }
     succeed(&mut cargo)
+}
+
+fn engine(options: &Engine) -> Result<(), Error> {
+    let mut command = match options.target {
+        Target::Native => native(options),
+        Target::Node => node(options)?,
+    };
+    if options.json {
+        command.arg("--json");
+    }
+    succeed(&mut command)
+}
+
+fn native(options: &Engine) -> Command {
+    let mut cargo = program("cargo");
+    cargo.args(["run", "--quiet", "--release", "--package", "bench", "--"]);
+    cargo.args(["--executor", &options.executor]);
+    cargo.arg("--model").arg(&options.model);
+    cargo
+}
+
+fn node(options: &Engine) -> Result<Command, Error> {
+    let mut cargo = program("cargo");
+    cargo.args([
+        "build",
+        "--quiet",
+        "--release",
+        "--package",
+        "bench",
+        "--lib",
+    ]);
+    succeed(cargo.args(["--target", "wasm32-unknown-unknown"]))?;
+    let mut bindgen = program("wasm-bindgen");
+    bindgen.args(["--target", "nodejs", "--out-dir", "target/bench"]);
+    succeed(bindgen.arg("target/wasm32-unknown-unknown/release/bench.wasm"))?;
+    let mut node = program("node");
+    node.args(["crates/bench/node.mjs", "target/bench/bench.js"]);
+    node.arg(&options.model);
+    Ok(node)
 }

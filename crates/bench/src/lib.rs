@@ -5,9 +5,13 @@
 #[cfg(target_arch = "wasm32")]
 mod javascript;
 mod kernels;
+mod table;
 mod tokens;
 
-use engine::{EngineError, Executor, Setup};
+use engine::{
+    CpuExecutor, EngineError, Setup,
+    gpu::{GpuDevice, GpuExecutor, bandwidth},
+};
 use model::{Graph, ModelError, arch, gguf};
 use serde::{Deserialize, Serialize};
 
@@ -17,24 +21,61 @@ pub use tokens::TokenSpeed;
 /// What was measured.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
+    /// What measured: processor or adapter.
+    pub executor: String,
+    /// How fast a GPU moves memory.
+    pub bandwidth: Option<Bandwidth>,
     /// Matrix products of the model, by shape and columns.
     pub kernels: Vec<KernelSpeed>,
     /// The model as a whole.
     pub tokens: TokenSpeed,
 }
 
-/// Measures the executors that `make` builds. `now_ms` counts up; CPU time where others use the machine too.
+/// 10^9 bytes per second.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Bandwidth {
+    /// `copyBufferToBuffer`, counting what is read and what is written.
+    pub copy_gigabytes_per_s: f64,
+    /// A kernel that reads vec4s and adds them up.
+    pub read_gigabytes_per_s: f64,
+}
+
+/// Measures the CPU executor. `now_ms` counts up: CPU time where others use the machine too.
 ///
 /// # Errors
 /// Whatever the executor says.
-pub async fn measure<E: Executor>(
-    graph: &Graph,
-    make: impl AsyncFn(Setup) -> Result<E, EngineError>,
-    now_ms: impl Fn() -> f64,
-) -> Result<Report, EngineError> {
+pub async fn measure_cpu(graph: &Graph, now_ms: impl Fn() -> f64) -> Result<Report, EngineError> {
+    let make = async |setup: Setup| CpuExecutor::new(setup);
     Ok(Report {
+        executor: "CPU, one thread".to_owned(),
+        bandwidth: None,
         kernels: kernels::measure(graph, &make, &now_ms).await?,
-        tokens: tokens::measure(graph, &make, &now_ms).await?,
+        tokens: tokens::measure(graph, &make, &now_ms).await?.0,
+    })
+}
+
+/// Measures the GPU executor. `now_ms` counts up.
+///
+/// # Errors
+/// No adapter; whatever the executor says.
+pub async fn measure_gpu(graph: &Graph, now_ms: impl Fn() -> f64) -> Result<Report, EngineError> {
+    let device = GpuDevice::request("bench").await?;
+    let moved = bandwidth::measure(&device, &now_ms).await?;
+    let make = async |setup: Setup| GpuExecutor::new(&device, setup);
+    let kernels = kernels::measure(graph, &make, &now_ms).await?;
+    let (mut tokens, mut executor) = tokens::measure(graph, &make, &now_ms).await?;
+    let before = (executor.dispatches(), device.objects_created());
+    tokens::one_more(graph, &mut executor).await?;
+    tokens.dispatches_per_token = Some(executor.dispatches() - before.0);
+    tokens.objects_per_token = Some(device.objects_created() - before.1);
+    Ok(Report {
+        executor: device.adapter_name(),
+        bandwidth: Some(Bandwidth {
+            copy_gigabytes_per_s: moved.copy_gigabytes_per_s,
+            read_gigabytes_per_s: moved.read_gigabytes_per_s,
+        }),
+        kernels,
+        tokens,
     })
 }
 

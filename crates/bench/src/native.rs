@@ -1,10 +1,10 @@
 //! Arguments, clock and output.
 
-use std::{fs::File, io::Read, path::PathBuf, process::ExitCode};
+use std::{fs::File, io::Read, path::PathBuf, process::ExitCode, time::Instant};
 
 use bench::Report;
 use clap::{Parser, ValueEnum};
-use engine::{CpuExecutor, EngineError};
+use engine::EngineError;
 use model::ModelError;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -20,11 +20,15 @@ struct Options {
     /// Which executor.
     #[arg(long, value_enum, default_value = "cpu")]
     executor: Kind,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Kind {
     Cpu,
+    Gpu,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -41,8 +45,8 @@ enum Error {
 
 pub fn main() -> ExitCode {
     match run(&Options::parse()) {
-        Ok(json) => {
-            println!("{json}");
+        Ok(text) => {
+            println!("{text}");
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -58,14 +62,18 @@ fn run(options: &Options) -> Result<String, Error> {
         .take(MAX_HEADER_BYTES)
         .read_to_end(&mut header)?;
     let graph = bench::graph(&header)?;
-    let report: Report = match options.executor {
-        Kind::Cpu => pollster::block_on(bench::measure(
-            &graph,
-            async |setup| CpuExecutor::new(setup),
-            cpu_ms,
-        ))?,
-    };
-    Ok(serde_json::to_string(&report)?)
+    let start = Instant::now();
+    let wall_ms = || start.elapsed().as_secs_f64() * 1e3;
+    let report: Report = pollster::block_on(async {
+        match options.executor {
+            Kind::Cpu => bench::measure_cpu(&graph, cpu_ms).await,
+            Kind::Gpu => bench::measure_gpu(&graph, wall_ms).await,
+        }
+    })?;
+    match options.json {
+        true => Ok(serde_json::to_string(&report)?),
+        false => Ok(report.to_string()),
+    }
 }
 
 /// Time this process had a processor: others use the machine too.

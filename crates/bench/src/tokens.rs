@@ -26,9 +26,13 @@ pub struct TokenSpeed {
     pub prefill_tokens_per_s: f64,
     /// Of the answer, behind the prompt.
     pub decode_tokens_per_s: f64,
+    /// Of a GPU.
+    pub dispatches_per_token: Option<u64>,
+    /// Buffers, bind groups, pipelines and so on that a token creates on a GPU.
+    pub objects_per_token: Option<u64>,
 }
 
-/// A prompt and an answer.
+/// A prompt and an answer; the executor is returned for more.
 ///
 /// # Errors
 /// Whatever the executor says.
@@ -36,11 +40,8 @@ pub async fn measure<E: Executor>(
     graph: &Graph,
     make: &impl AsyncFn(Setup) -> Result<E, EngineError>,
     now_ms: &impl Fn() -> f64,
-) -> Result<TokenSpeed, EngineError> {
-    let stage = UnitRange {
-        start: 0,
-        end: graph.units.len() as u32,
-    };
+) -> Result<(TokenSpeed, E), EngineError> {
+    let stage = every_unit(graph);
     let graph = Arc::new(graph.clone());
     let mut executor = make(Setup {
         graph: Arc::clone(&graph),
@@ -86,11 +87,38 @@ pub async fn measure<E: Executor>(
         run(position, &[*token], Phase::Decode, Want::LastColumn).await?;
     }
     let answer_ms = now_ms() - start;
-    Ok(TokenSpeed {
+    let speed = TokenSpeed {
         weight_bytes: model::segment::weight_bytes(&graph, &[stage]),
         resident_bytes: executor.resident_bytes(),
         prompt_columns: PROMPT_COLUMNS,
         prefill_tokens_per_s: f64::from(PROMPT_COLUMNS) / prompt_ms * 1e3,
         decode_tokens_per_s: f64::from(ANSWER_COLUMNS) / answer_ms * 1e3,
-    })
+        dispatches_per_token: None,
+        objects_per_token: None,
+    };
+    Ok((speed, executor))
+}
+
+/// The last token of the answer again.
+///
+/// # Errors
+/// Whatever the executor says.
+pub async fn one_more<E: Executor>(graph: &Graph, executor: &mut E) -> Result<(), EngineError> {
+    let step = Step {
+        stage: every_unit(graph),
+        position: PROMPT_COLUMNS + ANSWER_COLUMNS - 1,
+        columns: 1,
+        phase: Phase::Decode,
+        want: Want::LastColumn,
+    };
+    executor
+        .run(&step, Input::Tokens(&[0]), &mut Vec::new())
+        .await
+}
+
+fn every_unit(graph: &Graph) -> UnitRange {
+    UnitRange {
+        start: 0,
+        end: graph.units.len() as u32,
+    }
 }

@@ -3,6 +3,7 @@
 //! A call is one submit of one compute pass, and one readback where something is wanted. Steady state creates no object on the
 //! device. A column's bits depend neither on how many columns run with it nor on which of them are wanted.
 
+pub mod bandwidth;
 mod device;
 mod kernels;
 mod memory;
@@ -40,6 +41,8 @@ pub struct GpuExecutor {
     memory: Memory,
     /// One per stage; empty until loading is finished.
     programs: Vec<Program>,
+    /// Dispatched so far.
+    dispatches: u64,
     /// Whether there was memory for the buffers; asked when loading is finished.
     allocated: Option<Caught>,
 }
@@ -76,8 +79,14 @@ impl GpuExecutor {
             weights,
             memory,
             programs: Vec::new(),
+            dispatches: 0,
             allocated: Some(allocated),
         })
+    }
+
+    /// Kernels dispatched so far.
+    pub fn dispatches(&self) -> u64 {
+        self.dispatches
     }
 
     fn record(&self) -> Result<Vec<Program>, EngineError> {
@@ -102,7 +111,7 @@ impl GpuExecutor {
         let queue = self.device.queue();
         self.memory.upload(queue, &self.graph, stage, call);
         let mut encoder = self.device.encoder();
-        self.programs[index].encode(
+        self.dispatches += self.programs[index].encode(
             &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()),
             call.phase,
             call.want,

@@ -136,14 +136,15 @@ impl Program {
         Ok(Self { dispatches, calls })
     }
 
-    /// Records one call.
+    /// Records one call. Returns how many dispatches it has.
     pub fn encode(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
         phase: Phase,
         want: Want,
         columns: usize,
-    ) {
+    ) -> u64 {
+        let mut dispatches = 0;
         let [every, last] = &self.calls;
         for dispatch in &self.dispatches {
             let demand = match dispatch.columns {
@@ -163,7 +164,9 @@ impl Program {
             pass.set_bind_group(0, if demand == Demand::Last { last } else { every }, &[]);
             pass.set_bind_group(1, &dispatch.bind_group, &[]);
             pass.dispatch_workgroups(launch.groups, columns.div_ceil(launch.columns_per_group), 1);
+            dispatches += 1;
         }
+        dispatches
     }
 }
 

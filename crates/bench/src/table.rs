@@ -1,0 +1,54 @@
+//! A report for people.
+
+use core::fmt::{Display, Formatter, Result};
+
+use crate::Report;
+
+impl Display for Report {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        writeln!(f, "{}", self.executor)?;
+        if let Some(bandwidth) = &self.bandwidth {
+            let (copy, read) = (
+                bandwidth.copy_gigabytes_per_s,
+                bandwidth.read_gigabytes_per_s,
+            );
+            writeln!(f, "memory: copies {copy:.1} GB/s, reads {read:.1} GB/s")?;
+        }
+        writeln!(
+            f,
+            "\n| weight | columns | kernel | GB/s | Gop/s |\n|---|---|---|---|---|"
+        )?;
+        for kernel in &self.kernels {
+            writeln!(
+                f,
+                "| {} {} x {} | {} | {} | {:.2} | {:.1} |",
+                kernel.dtype,
+                kernel.rows,
+                kernel.cols,
+                kernel.columns,
+                if kernel.prefill { "prefill" } else { "decode" },
+                kernel.gigabytes_per_s,
+                kernel.gigaops_per_s,
+            )?;
+        }
+        let tokens = &self.tokens;
+        writeln!(
+            f,
+            "\nprefill of {} tokens: {:.1} tok/s; decode behind them: {:.1} tok/s; {:.1} MiB of weights, {:.1} MiB held",
+            tokens.prompt_columns,
+            tokens.prefill_tokens_per_s,
+            tokens.decode_tokens_per_s,
+            tokens.weight_bytes as f64 / f64::from(1 << 20),
+            tokens.resident_bytes as f64 / f64::from(1 << 20),
+        )?;
+        if let (Some(dispatches), Some(objects)) =
+            (tokens.dispatches_per_token, tokens.objects_per_token)
+        {
+            writeln!(
+                f,
+                "a token has {dispatches} dispatches and creates {objects} objects"
+            )?;
+        }
+        Ok(())
+    }
+}
