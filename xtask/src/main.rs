@@ -37,6 +37,8 @@ enum Task {
     /// Experiments to repeat.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// A random-weight model file of a real shape, for speed and memory.
+    MakeModel(make_model::Options),
     /// Browser end-to-end tests.
     E2e(e2e::Options),
     /// The npm package, into target/package/.
@@ -64,6 +66,7 @@ fn work(task: Task) -> Result<(), Error> {
         Task::Build => build::build(),
         Task::Run(options) => run::run(&options),
         Task::Bench(bench) => bench::run(&bench),
+        Task::MakeModel(options) => make_model::run(&options),
         Task::E2e(options) => e2e::run(&options),
         Task::Pack => pack::run(),
         Task::Shots(options) => shots::run(&options),

@@ -1,5 +1,5 @@
 // Reads everything and adds it up: how fast a kernel can read.
-@group(0) @binding(0) var<storage, read> from: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> source: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> sums: array<vec4<f32>>;      // one per workgroup
 
 const LANES = 64u;
@@ -12,8 +12,8 @@ fn main(
 ) {
     let step = groups.x * LANES;
     var sum = vec4<f32>();
-    for (var i = id.x; i < arrayLength(&from); i += step) {
-        sum += from[i];
+    for (var i = id.x; i < arrayLength(&source); i += step) {
+        sum += source[i];
     }
     // Never so: what is read is zero. But the compiler must not know.
     if sum.x + sum.y + sum.z + sum.w != 0.0 {
