@@ -6,6 +6,7 @@ mod command;
 mod e2e;
 mod error;
 mod invitation;
+mod make_model;
 mod pack;
 mod run;
 mod sentiment;
