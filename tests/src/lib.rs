@@ -1,6 +1,6 @@
 //! The simulator: virtual phones on one machine, a virtual clock, a seeded network, the session code that phones run (I6).
 //!
-//! Compute is real (CPU executor on real weights); how long it takes, and the network, are simulated.
+//! Compute is real (CPU executor on real weights) or an engine that adds up; how long it takes, and the network, are simulated.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -9,10 +9,14 @@
 )]
 
 pub mod budgets;
+pub mod campaign;
+pub mod compute;
+pub mod drills;
 pub mod model_file;
 pub mod network;
 pub mod phone;
+pub mod random;
 pub mod room;
 
 pub use model_file::ModelFile;
-pub use room::Room;
+pub use room::{Model, Room};

@@ -1,23 +1,10 @@
-//! A virtual phone: the session machine, and a CPU executor that takes virtual time.
-
-use std::{collections::BTreeMap, sync::Arc};
+//! A virtual phone: the session machine, an engine that takes virtual time, and storage that outlives the page.
 
 use door::{Credentials, Fingerprints, NONCE_BYTES};
-use engine::{CpuExecutor, Executor, Phase, Setup, Step, Want};
-use model::{EngineKind, UnitKind, segment};
-use plan::{EngineProfile, MemberId};
-use session::{
-    Computed, Event, Guarded, Host, Input, Job, Output, Peer, Session,
-    seam::{JobInput, WantColumns},
-};
+use plan::MemberId;
+use session::{Computed, Event, Fault, Guarded, Host, Input, Job, Output, Peer, Session};
 
-use crate::model_file::ModelFile;
-
-/// Simulated ms of one attention or MLP unit for one column, of a call, and of loading.
-const MS_PER_UNIT: f64 = 1.0;
-const MS_PER_CALL: f64 = 0.5;
-const MEASURE_MS: u64 = 40;
-const LOAD_MS: u64 = 60;
+use crate::compute::{Compute, Storage};
 
 /// Host or peer, behind its door.
 pub enum Machine {
@@ -25,6 +12,15 @@ pub enum Machine {
     Host(Box<Guarded<Counted<Host>>>),
     /// It joined.
     Peer(Box<Guarded<Counted<Peer>>>),
+}
+
+macro_rules! either {
+    ($self:expr, $machine:ident => $call:expr) => {
+        match $self {
+            Machine::Host($machine) => $call,
+            Machine::Peer($machine) => $call,
+        }
+    };
 }
 
 impl Machine {
@@ -36,6 +32,18 @@ impl Machine {
     /// The session of a phone that joins.
     pub fn peer(peer: Peer, credentials: Credentials) -> Self {
         Self::Peer(Box::new(Guarded::new(Counted::new(peer), credentials)))
+    }
+
+    fn handle(&mut self, now_ms: u64, input: Input) {
+        either!(self, machine => machine.handle(now_ms, input));
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        either!(self, machine => machine.poll_output())
+    }
+
+    fn poll_timeout(&self) -> Option<u64> {
+        either!(self, machine => machine.poll_timeout())
     }
 }
 
@@ -78,30 +86,84 @@ impl<S: Session> Session for Counted<S> {
     fn poll_timeout(&self) -> Option<u64> {
         self.session.poll_timeout()
     }
+
+    fn is_seeking(&self) -> bool {
+        self.session.is_seeking()
+    }
+}
+
+/// What is wrong with a phone's engine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ailment {
+    /// So many forward calls fail: the device is lost.
+    pub broken_runs: u32,
+    /// So many loads fail: out of memory.
+    pub broken_loads: u32,
+    /// No job is answered.
+    pub hangs: bool,
+    /// Everything takes so many times as long.
+    pub slowness: f64,
+}
+
+impl Default for Ailment {
+    fn default() -> Self {
+        Self {
+            broken_runs: 0,
+            broken_loads: 0,
+            hangs: false,
+            slowness: 1.0,
+        }
+    }
 }
 
 /// A phone and what its page was told.
 pub struct Phone {
     /// Its session.
     pub machine: Machine,
-    /// Everything its page was told.
-    pub events: Vec<Event>,
-    /// Weight bytes it loaded.
-    pub fetched_bytes: u64,
-    file: Arc<ModelFile>,
-    executor: Option<CpuExecutor>,
+    /// Everything its page was told, and when (virtual ms).
+    pub events: Vec<(u64, Event)>,
+    /// Tells this tab from others, also after it was loaded again.
+    pub client: String,
+    /// Tells this page from earlier and later ones of the same phone.
+    pub page: u64,
+    /// Bytes it offers.
+    pub budget_bytes: u64,
+    /// What its browser stores.
+    pub storage: Storage,
+    /// What is wrong with its engine.
+    pub ailment: Ailment,
+    /// Columns its engine ran.
+    pub columns_run: u64,
+    /// What waits while the page is frozen; `None` while it runs.
+    pub frozen: Option<Vec<Input>>,
+    /// Its clock, against the room's.
+    pub clock_ahead_ms: u64,
+    compute: Box<dyn Compute>,
     free_at_ms: u64,
 }
 
 impl Phone {
     /// A phone with nothing loaded.
-    pub fn new(machine: Machine, file: &Arc<ModelFile>) -> Self {
+    pub fn new(
+        page: u64,
+        client: String,
+        machine: Machine,
+        budget_bytes: u64,
+        storage: Storage,
+        compute: Box<dyn Compute>,
+    ) -> Self {
         Self {
             machine,
             events: Vec::new(),
-            fetched_bytes: 0,
-            file: Arc::clone(file),
-            executor: None,
+            page,
+            client,
+            budget_bytes,
+            storage,
+            ailment: Ailment::default(),
+            columns_run: 0,
+            frozen: None,
+            clock_ahead_ms: 0,
+            compute,
             free_at_ms: 0,
         }
     }
@@ -114,143 +176,125 @@ impl Phone {
         fingerprints: Fingerprints,
         nonce: [u8; NONCE_BYTES],
     ) {
-        match &mut self.machine {
-            Machine::Host(host) => host.connected(now_ms, other, fingerprints, nonce),
-            Machine::Peer(peer) => peer.connected(now_ms, other, fingerprints, nonce),
-        }
+        let now_ms = now_ms + self.clock_ahead_ms;
+        either!(&mut self.machine, machine => machine.connected(now_ms, other, fingerprints, nonce));
     }
 
     /// Application bytes that reached its session.
     pub fn delivered_bytes(&mut self) -> u64 {
-        match &mut self.machine {
-            Machine::Host(host) => host.session().delivered_bytes,
-            Machine::Peer(peer) => peer.session().delivered_bytes,
-        }
+        either!(&mut self.machine, machine => machine.session().delivered_bytes)
     }
 
-    /// Tells its session something.
+    /// Tells its session something, now or when it thaws.
     pub fn handle(&mut self, now_ms: u64, input: Input) {
-        match &mut self.machine {
-            Machine::Host(host) => host.handle(now_ms, input),
-            Machine::Peer(peer) => peer.handle(now_ms, input),
+        match &mut self.frozen {
+            Some(waiting) => waiting.push(input),
+            None => self.machine.handle(now_ms + self.clock_ahead_ms, input),
         }
     }
 
     /// What its session wants done.
     pub fn poll_output(&mut self) -> Option<Output> {
-        match &mut self.machine {
-            Machine::Host(host) => host.poll_output(),
-            Machine::Peer(peer) => peer.poll_output(),
-        }
+        self.machine.poll_output()
     }
 
-    /// When its session wants to know the time.
+    /// When its session wants to know the time, by the room's clock.
     pub fn poll_timeout(&self) -> Option<u64> {
-        match &self.machine {
-            Machine::Host(host) => host.poll_timeout(),
-            Machine::Peer(peer) => peer.poll_timeout(),
-        }
+        let due = self
+            .machine
+            .poll_timeout()
+            .filter(|_| self.frozen.is_none())?;
+        Some(due.saturating_sub(self.clock_ahead_ms))
     }
 
-    /// Bytes its executor holds.
+    /// Bytes its engine holds.
     pub fn resident_bytes(&self) -> u64 {
-        self.executor.as_ref().map_or(0, Executor::resident_bytes)
+        self.compute.resident_bytes()
     }
 
-    /// Does a job at once; the answer is there at the simulated time, one job after the other.
-    pub fn work(&mut self, now_ms: u64, job: Job) -> (u64, Computed) {
-        let (ms, result) = self.result(job);
-        self.free_at_ms = now_ms.max(self.free_at_ms) + ms;
-        (self.free_at_ms, result)
-    }
-
-    fn result(&mut self, job: Job) -> (u64, Computed) {
-        match job {
-            Job::Measure { .. } => (
-                MEASURE_MS,
-                Computed::Measured {
-                    engines: vec![simulated_profile()],
-                },
-            ),
-            Job::Load { stages, class, .. } => {
-                self.executor = None;
-                let graph = Arc::clone(&self.file.graph);
-                let mut executor = CpuExecutor::new(Setup {
-                    graph: Arc::clone(&graph),
-                    stages: stages.clone(),
-                    class,
-                })
-                .unwrap();
-                for id in segment::weights(&graph, &stages) {
-                    let range = graph.weights.get(id.0 as usize).unwrap().range.clone();
-                    let bytes = self
-                        .file
-                        .bytes
-                        .get(range.start as usize..range.end as usize);
-                    executor.put_rows(id, 0, bytes.unwrap()).unwrap();
-                    self.fetched_bytes += range.end - range.start;
-                }
-                pollster::block_on(executor.finish_loading()).unwrap();
-                let resident_bytes = executor.resident_bytes();
-                self.executor = Some(executor);
-                (LOAD_MS, Computed::Loaded { resident_bytes })
-            }
-            Job::Run {
-                units,
-                position,
-                columns,
-                prefill,
-                want,
-                input,
-            } => {
-                let step = Step {
-                    stage: units,
-                    position,
-                    columns,
-                    phase: if prefill {
-                        Phase::Prefill
-                    } else {
-                        Phase::Decode
-                    },
-                    want: match want {
-                        WantColumns::Every => Want::EveryColumn,
-                        WantColumns::Last => Want::LastColumn,
-                        WantColumns::Nothing => Want::Nothing,
-                    },
-                };
-                let input = match &input {
-                    JobInput::Tokens(tokens) => engine::Input::Tokens(tokens),
-                    JobInput::Hidden(hidden) => engine::Input::Hidden(hidden),
-                };
-                let mut values = Vec::new();
-                let executor = self.executor.as_mut().unwrap();
-                pollster::block_on(executor.run(&step, input, &mut values)).unwrap();
-                let compute_ms = MS_PER_CALL + MS_PER_UNIT * f64::from(units.len());
-                (
-                    compute_ms.ceil() as u64,
-                    Computed::Ran { values, compute_ms },
-                )
-            }
+    /// Does a job; its results come at these virtual times, one job after the other.
+    pub fn work(&mut self, now_ms: u64, job: Job) -> Vec<(u64, Computed)> {
+        if self.ailment.hangs {
+            return Vec::new();
         }
+        if let Job::Run { columns, .. } = &job {
+            self.columns_run += u64::from(*columns);
+        }
+        let results = match &job {
+            Job::Run { .. } if take(&mut self.ailment.broken_runs) => {
+                vec![failed("engine.device_lost")]
+            }
+            Job::Load { stages, .. }
+                if !stages.is_empty() && take(&mut self.ailment.broken_loads) =>
+            {
+                vec![failed("engine.out_of_memory")]
+            }
+            _ => self.compute.work(job),
+        };
+        let (held, budget) = (self.compute.resident_bytes(), self.budget_bytes);
+        assert!(
+            held <= budget,
+            "{held} bytes are held, {budget} were offered"
+        );
+        let mut at_ms = now_ms.max(self.free_at_ms);
+        let mut due = Vec::new();
+        for (ms, result) in results {
+            at_ms += (ms as f64 * self.ailment.slowness) as u64;
+            due.push((at_ms, slowed(result, self.ailment.slowness)));
+        }
+        self.free_at_ms = at_ms;
+        due
+    }
+
+    /// Whether its session ended.
+    pub fn is_over(&self) -> bool {
+        let over = |event: &Event| matches!(event, Event::Left | Event::Failed { fatal: true, .. });
+        self.events.iter().any(|(_, event)| over(event))
+    }
+
+    /// Whether its host was lost and not found again.
+    pub fn is_seeking(&self) -> bool {
+        let last = self.events.iter().rev().find_map(|(_, event)| match event {
+            Event::Joined { .. } => Some(false),
+            Event::Interrupted { .. } => Some(true),
+            _ => None,
+        });
+        last == Some(true)
+    }
+
+    /// The page stops, as a hidden one may.
+    pub fn freeze(&mut self) {
+        self.frozen.get_or_insert_default();
+    }
+
+    /// What waited, to be handled now that the page goes on.
+    pub fn thaw(&mut self) -> Vec<Input> {
+        self.frozen.take().unwrap_or_default()
     }
 }
 
-/// What every virtual phone says of itself.
-fn simulated_profile() -> EngineProfile {
-    let kinds = [
-        UnitKind::Embedding,
-        UnitKind::Attention,
-        UnitKind::Mlp,
-        UnitKind::Head,
-    ];
-    let per_unit: BTreeMap<_, _> = kinds.into_iter().map(|kind| (kind, MS_PER_UNIT)).collect();
-    EngineProfile {
-        engine: EngineKind::Cpu,
-        variant: "simulated".to_owned(),
-        decode_ms_per_unit: per_unit.clone(),
-        verify_ms_per_unit: BTreeMap::new(),
-        chunk_ms_per_unit: per_unit,
-        attention_ms_per_cached_column: 0.0,
-        ms_per_call: MS_PER_CALL,
+fn slowed(result: Computed, slowness: f64) -> Computed {
+    match result {
+        Computed::Ran { values, compute_ms } => Computed::Ran {
+            values,
+            compute_ms: compute_ms * slowness,
+        },
+        other => other,
     }
+}
+
+/// Takes one of a number, if any is left.
+fn take(left: &mut u32) -> bool {
+    let any = *left > 0;
+    *left = left.saturating_sub(1);
+    any
+}
+
+fn failed(code: &str) -> (u64, Computed) {
+    let fault = Fault {
+        code: code.to_owned(),
+        message: "A simulated engine failed.".to_owned(),
+        remedy: "None.".to_owned(),
+    };
+    (3, Computed::Failed(fault))
 }

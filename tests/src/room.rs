@@ -9,7 +9,7 @@ use std::{
 use door::{
     Credentials, Fingerprint, Fingerprints, HOST_RANDOM_BYTES, HostKeys, Invitation, NONCE_BYTES,
 };
-use model::NumericClass;
+use model::{Graph, NumericClass};
 use plan::{MemberId, Plan};
 use session::{
     Channel, Command, Computed, EngineChoice, Event, Fault, Host, HostConfig, Input, JobId,
@@ -17,6 +17,7 @@ use session::{
 };
 
 use crate::{
+    compute::{Compute, Storage, adding::Adding, executing::Executing},
     model_file::ModelFile,
     network::Network,
     phone::{Machine, Phone},
@@ -24,6 +25,41 @@ use crate::{
 
 /// Until both ends of a connection are told that it opened, ms.
 const CONNECT_MS: u64 = 30;
+
+/// Until a channel's other end learns that its tab was closed, ms.
+const CLOSED_MS: u64 = 16;
+/// Until a page that was given a number and is not in knocks again, ms.
+const PATIENCE_MS: u64 = 5_000;
+/// How late a message is that its successors overtake, ms.
+const LATE_MS: u64 = 40;
+/// A way through the signaling server, and between attempts, ms.
+const KNOCK_MS: u64 = 300;
+
+/// What a room's phones run.
+#[derive(Clone)]
+pub enum Model {
+    /// Real weights on the CPU executor.
+    Real(Arc<ModelFile>),
+    /// The engine that adds up, with so many ms per unit and column.
+    Adding(Arc<Graph>, f64),
+}
+
+impl Model {
+    /// Its graph.
+    pub fn graph(&self) -> &Arc<Graph> {
+        match self {
+            Self::Real(file) => &file.graph,
+            Self::Adding(graph, _) => graph,
+        }
+    }
+
+    fn engine(&self, class: NumericClass, storage: &Storage) -> Box<dyn Compute> {
+        match self {
+            Self::Real(file) => Box::new(Executing::new(file, storage.clone())),
+            Self::Adding(graph, ms) => Box::new(Adding::new(graph, class, storage.clone(), *ms)),
+        }
+    }
+}
 
 /// A message as it went over the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,9 +76,26 @@ pub struct Message {
 
 enum Happening {
     Message(Message),
-    Computed(MemberId, JobId, Computed),
+    /// On a page, whatever number its phone has by then.
+    Computed(u64, JobId, Computed),
     Connected(MemberId, MemberId),
     Disconnected(MemberId, MemberId),
+    /// A page asks at the server to be let in again.
+    Knock(u64),
+    Thaw(u64),
+}
+
+/// What happens to the next activation messages of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mischief {
+    /// One is lost, though channels are reliable.
+    Drop,
+    /// One comes twice.
+    Duplicate,
+    /// One comes after its successors.
+    Reorder,
+    /// One has a flipped bit in its header.
+    Corrupt,
 }
 
 /// Phones, links, virtual clock.
@@ -51,54 +104,81 @@ pub struct Room {
     pub now_ms: u64,
     /// Who is here.
     pub phones: BTreeMap<MemberId, Phone>,
+    /// Delays between them.
+    pub network: Network,
     /// Activation messages sent since a test wanted them.
     pub tape: Option<Vec<Message>>,
+    /// Activation messages delivered, by sender and receiver.
+    pub activations: BTreeMap<(MemberId, MemberId), usize>,
+    /// Done to the next activation message, of anyone.
+    pub mischief: Option<Mischief>,
+    /// The signaling server answers from then on.
+    pub server_up_at_ms: u64,
+    /// Pairs whose connections always fail.
+    pub unreachable: BTreeSet<(MemberId, MemberId)>,
+    /// Numeric class of the room.
+    pub class: NumericClass,
+    model: Model,
     /// What everyone has the link of.
     keys: HostKeys,
-    file: Arc<ModelFile>,
     links: BTreeSet<(MemberId, MemberId)>,
-    network: Network,
     due: BinaryHeap<Reverse<(u64, u64)>>,
     happenings: BTreeMap<u64, Happening>,
     sequence: u64,
 }
 
+/// What a host starts a room with.
+pub fn host_config(graph: &Arc<Graph>, class: NumericClass, budget_bytes: u64) -> HostConfig {
+    HostConfig {
+        graph: Arc::clone(graph),
+        name: "host".to_owned(),
+        budget_bytes,
+        class,
+        engine: EngineChoice::Auto,
+        model: ModelReference {
+            id: "simulated".to_owned(),
+            file: "/file".to_owned(),
+            manifest: "/manifest".to_owned(),
+        },
+    }
+}
+
 impl Room {
     /// A room of phones with these budgets, the host first; every connection is open and every phone measured.
     pub fn open(
-        file: &Arc<ModelFile>,
+        model: Model,
         class: NumericClass,
         budgets_bytes: &[u64],
         network: Network,
     ) -> Self {
         let (host_bytes, peers) = budgets_bytes.split_first().unwrap();
-        let host = Host::new(HostConfig {
-            graph: Arc::clone(&file.graph),
-            name: "host".to_owned(),
-            budget_bytes: *host_bytes,
-            class,
-            engine: EngineChoice::Auto,
-            model: ModelReference {
-                id: "simulated".to_owned(),
-                file: "/file".to_owned(),
-                manifest: "/manifest".to_owned(),
-            },
-        });
-        let keys = HostKeys::new(&[7; HOST_RANDOM_BYTES]);
-        let machine = Machine::host(host.unwrap(), Credentials::Host(keys.clone()));
-        let phone = Phone::new(machine, file);
+        let host = Host::new(host_config(model.graph(), class, *host_bytes)).unwrap();
         let mut room = Self {
             now_ms: 0,
-            phones: BTreeMap::from([(MemberId::HOST, phone)]),
-            tape: None,
-            keys,
-            file: Arc::clone(file),
-            links: BTreeSet::new(),
+            phones: BTreeMap::new(),
             network,
+            tape: None,
+            activations: BTreeMap::new(),
+            mischief: None,
+            server_up_at_ms: 0,
+            unreachable: BTreeSet::new(),
+            class,
+            model,
+            keys: HostKeys::new(&[7; HOST_RANDOM_BYTES]),
+            links: BTreeSet::new(),
             due: BinaryHeap::new(),
             happenings: BTreeMap::new(),
             sequence: 0,
         };
+        let machine = Machine::host(host, Credentials::Host(room.keys.clone()));
+        let storage = Storage::default();
+        room.add_phone(
+            MemberId::HOST,
+            machine,
+            *host_bytes,
+            storage,
+            "host".to_owned(),
+        );
         room.input(MemberId::HOST, Input::Timeout);
         for budget_bytes in peers {
             room.join(*budget_bytes);
@@ -107,49 +187,152 @@ impl Room {
         room
     }
 
-    /// A phone joins through the host.
+    fn add_phone(
+        &mut self,
+        me: MemberId,
+        machine: Machine,
+        budget_bytes: u64,
+        storage: Storage,
+        client: String,
+    ) {
+        let engine = self.model.engine(self.class, &storage);
+        self.sequence += 1;
+        let phone = Phone::new(
+            self.sequence,
+            client,
+            machine,
+            budget_bytes,
+            storage,
+            engine,
+        );
+        self.phones.insert(me, phone);
+    }
+
+    /// The host's session.
+    pub fn host(&mut self) -> &mut Host {
+        match &mut self.phone_mut(MemberId::HOST).machine {
+            Machine::Host(host) => host.session().session(),
+            Machine::Peer(_) => panic!("member 0 is the host"),
+        }
+    }
+
+    /// A phone that is here.
+    pub fn phone(&self, member: MemberId) -> &Phone {
+        self.phones.get(&member).unwrap()
+    }
+
+    /// A phone that is here.
+    pub fn phone_mut(&mut self, member: MemberId) -> &mut Phone {
+        self.phones.get_mut(&member).unwrap()
+    }
+
+    /// A phone joins through the host, with nothing in its storage.
     pub fn join(&mut self, budget_bytes: u64) -> MemberId {
-        let Machine::Host(host) = &mut self.phones.get_mut(&MemberId::HOST).unwrap().machine else {
-            panic!("member 0 is the host");
-        };
-        let me = host.session().session().allocate_member().unwrap();
+        self.join_with(budget_bytes, Storage::default())
+    }
+
+    /// A phone joins through the host, with what its browser stored before.
+    pub fn join_with(&mut self, budget_bytes: u64, storage: Storage) -> MemberId {
+        self.try_join(budget_bytes, storage).unwrap()
+    }
+
+    /// A tab is opened again, with what its browser stored.
+    pub fn come_back(&mut self, budget_bytes: u64, storage: Storage, client: String) -> MemberId {
+        self.admit(budget_bytes, storage, client).unwrap()
+    }
+
+    /// The same, unless the room is full.
+    pub fn try_join(&mut self, budget_bytes: u64, storage: Storage) -> Result<MemberId, Fault> {
+        let client = format!("client {}", self.sequence);
+        self.admit(budget_bytes, storage, client)
+    }
+
+    fn admit(
+        &mut self,
+        budget_bytes: u64,
+        storage: Storage,
+        client: String,
+    ) -> Result<MemberId, Fault> {
+        let me = self.host().allocate_member()?;
         let peer = Peer::new(PeerConfig {
             me,
             name: format!("phone {}", me.0),
             budget_bytes,
             engine: EngineChoice::Auto,
+            client: Some(client.clone()),
         });
         let credentials = Invitation::new("simulated", &self.keys).credentials();
-        let phone = Phone::new(Machine::peer(peer, credentials), &self.file);
-        self.phones.insert(me, phone);
+        self.add_phone(
+            me,
+            Machine::peer(peer, credentials),
+            budget_bytes,
+            storage,
+            client,
+        );
         self.connect(MemberId::HOST, me);
-        me
+        Ok(me)
     }
 
     /// Plans and loads with whoever is here.
     pub fn begin(&mut self) {
-        self.input(MemberId::HOST, Input::Command(Command::Begin));
+        self.command(MemberId::HOST, Command::Begin);
         self.run(2_000);
     }
 
-    /// Asks, greedily, and lets `ms` pass.
-    pub fn ask(&mut self, prompt_ids: &[u32], max_tokens: u32, ms: u64) {
+    /// A person wants something on a phone's page.
+    pub fn command(&mut self, member: MemberId, command: Command) {
+        self.input(member, Input::Command(command));
+    }
+
+    /// Asks, greedily.
+    pub fn ask(&mut self, prompt_ids: &[u32], max_tokens: u32) {
+        self.ask_until(prompt_ids, max_tokens, Vec::new());
+    }
+
+    /// Asks, greedily; a token of `stop_ids` ends the answer.
+    pub fn ask_until(&mut self, prompt_ids: &[u32], max_tokens: u32, stop_ids: Vec<u32>) {
         let question = Command::Generate {
             prompt_ids: prompt_ids.to_vec(),
             max_tokens,
-            stop_ids: Vec::new(),
+            stop_ids,
             next_token: Box::new(|logits, _| greedy(logits)),
         };
-        self.input(MemberId::HOST, Input::Command(question));
-        self.run(ms);
+        self.command(MemberId::HOST, question);
     }
 
     /// A phone's battery is pulled: nobody is told.
     pub fn kill(&mut self, member: MemberId) {
-        assert!(
-            self.phones.remove(&member).is_some(),
-            "the fault took effect"
-        );
+        let gone = self.phones.remove(&member);
+        assert!(gone.is_some(), "the fault took effect");
+    }
+
+    /// A tab is closed: its channels close.
+    pub fn close_tab(&mut self, member: MemberId) -> Storage {
+        let gone = self.phones.remove(&member).unwrap();
+        let linked: Vec<_> = self
+            .links
+            .iter()
+            .copied()
+            .filter(|pair| pair.0 == member || pair.1 == member)
+            .collect();
+        for (a, b) in linked {
+            self.links.remove(&(a, b));
+            let other = if a == member { b } else { a };
+            self.at(
+                self.now_ms + CLOSED_MS,
+                Happening::Disconnected(other, member),
+            );
+        }
+        gone.storage
+    }
+
+    /// A page stops for a while, and then goes on with what waited.
+    pub fn freeze(&mut self, member: MemberId, ms: u64) {
+        let now_ms = self.now_ms;
+        let phone = self.phone_mut(member);
+        phone.freeze();
+        let page = phone.page;
+        self.at(now_ms + ms, Happening::Thaw(page));
     }
 
     /// The connection of two phones fails; both are told.
@@ -159,10 +342,35 @@ impl Room {
         self.at(self.now_ms, Happening::Disconnected(b, a));
     }
 
+    /// Things that are on their way.
+    pub fn pending(&self) -> usize {
+        self.happenings.len()
+    }
+
+    /// Whom a phone has a connection to.
+    pub fn linked_to(&self, member: MemberId) -> Vec<MemberId> {
+        let links = self
+            .links
+            .iter()
+            .filter_map(|(a, b)| match (*a == member, *b == member) {
+                (true, _) => Some(*b),
+                (_, true) => Some(*a),
+                _ => None,
+            });
+        links
+            .filter(|other| self.phones.contains_key(other))
+            .collect()
+    }
+
+    /// What a phone's page was told.
+    pub fn events(&self, member: MemberId) -> impl DoubleEndedIterator<Item = &Event> {
+        self.phone(member).events.iter().map(|(_, event)| event)
+    }
+
     /// Ids of the last answer.
     pub fn answer(&self) -> Vec<u32> {
         let mut answer = (0, Vec::new());
-        for event in &self.phones.get(&MemberId::HOST).unwrap().events {
+        for event in self.events(MemberId::HOST) {
             if let Event::Token { request, id, .. } = event {
                 if answer.0 != *request {
                     answer = (*request, Vec::new());
@@ -173,23 +381,66 @@ impl Room {
         answer.1
     }
 
-    /// What failed on the host's page.
-    pub fn faults(&self) -> Vec<Fault> {
-        let events = &self.phones.get(&MemberId::HOST).unwrap().events;
-        let faults = events.iter().filter_map(|event| match event {
-            Event::Failed { fault, .. } => Some(fault.clone()),
+    /// Why the last answer that ended did.
+    pub fn finished(&self) -> Option<&str> {
+        self.events(MemberId::HOST)
+            .rev()
+            .find_map(|event| match event {
+                Event::Finished { reason, .. } => Some(reason.as_str()),
+                _ => None,
+            })
+    }
+
+    /// Answers that ended.
+    pub fn answers(&self) -> usize {
+        let finished = |event: &&Event| matches!(event, Event::Finished { .. });
+        self.events(MemberId::HOST).filter(finished).count()
+    }
+
+    /// What failed on a phone's page, and whether that was the end for it.
+    pub fn faults(&self, member: MemberId) -> Vec<(&Fault, bool)> {
+        let faults = self.events(member).filter_map(|event| match event {
+            Event::Failed { fault, fatal } => Some((fault, *fatal)),
             _ => None,
         });
         faults.collect()
     }
 
-    /// The last plan.
-    pub fn plan(&self) -> Option<Plan> {
-        let events = &self.phones.get(&MemberId::HOST).unwrap().events;
-        events.iter().rev().find_map(|event| match event {
-            Event::Planned { plan, .. } => Some(plan.clone()),
+    /// Codes of what failed on a phone's page.
+    pub fn codes(&self, member: MemberId) -> Vec<&str> {
+        let faults = self.faults(member).into_iter();
+        faults.map(|(fault, _)| fault.code.as_str()).collect()
+    }
+
+    /// Codes of what interrupted the room, as the host's page was told.
+    pub fn interruptions(&self) -> Vec<&str> {
+        let interruptions = self.events(MemberId::HOST).filter_map(|event| match event {
+            Event::Interrupted { fault } => Some(fault.code.as_str()),
             _ => None,
-        })
+        });
+        interruptions.collect()
+    }
+
+    /// The last plan.
+    pub fn plan(&self) -> Option<&Plan> {
+        self.events(MemberId::HOST)
+            .rev()
+            .find_map(|event| match event {
+                Event::Planned { plan, .. } => Some(plan),
+                _ => None,
+            })
+    }
+
+    /// Members of the last plan's stages, in ring order.
+    pub fn ring(&self) -> Vec<MemberId> {
+        let stages = &self.plan().unwrap().stages;
+        stages.iter().map(|stage| stage.member).collect()
+    }
+
+    /// Whether a phone's page was told that every segment is loaded.
+    pub fn is_ready(&self, member: MemberId) -> bool {
+        let ready = |event: &Event| matches!(event, Event::Ready { .. });
+        self.events(member).any(ready)
     }
 
     /// Tells a phone's session something, and does what it wants done.
@@ -199,7 +450,7 @@ impl Room {
             return;
         };
         phone.handle(now_ms, input);
-        self.carry_out_all(member);
+        self.carry_out(member);
     }
 
     /// The channels opened at one end; the certificates are those of two simulated DTLS ends.
@@ -213,7 +464,7 @@ impl Room {
             theirs: certificate(other),
         };
         phone.connected(now_ms, other, fingerprints, nonce);
-        self.carry_out_all(member);
+        self.carry_out(member);
     }
 
     /// Never the same.
@@ -228,13 +479,14 @@ impl Room {
         nonce
     }
 
-    fn carry_out_all(&mut self, member: MemberId) {
-        while let Some(output) = self.phones.get_mut(&member).and_then(Phone::poll_output) {
-            self.carry_out(member, output);
+    fn carry_out(&mut self, me: MemberId) {
+        while let Some(output) = self.phones.get_mut(&me).and_then(Phone::poll_output) {
+            self.do_one(me, output);
         }
     }
 
-    fn carry_out(&mut self, me: MemberId, output: Output) {
+    fn do_one(&mut self, me: MemberId, output: Output) {
+        let now_ms = self.now_ms;
         match output {
             Output::Send { to, channel, bytes } => self.send(Message {
                 from: me,
@@ -243,9 +495,11 @@ impl Room {
                 bytes,
             }),
             Output::Compute { job, work } => {
-                let now_ms = self.now_ms;
-                let (at_ms, result) = self.phones.get_mut(&me).unwrap().work(now_ms, work);
-                self.at(at_ms, Happening::Computed(me, job, result));
+                let phone = self.phone_mut(me);
+                let page = phone.page;
+                for (at_ms, result) in phone.work(now_ms, work) {
+                    self.at(at_ms, Happening::Computed(page, job, result));
+                }
             }
             // Offer and answer travel as they would; what is in them is nobody's business here.
             Output::Connect { member, offer } => {
@@ -259,10 +513,14 @@ impl Room {
             },
             Output::Disconnect { member } => {
                 if self.links.remove(&pair(me, member)) {
-                    self.at(self.now_ms + 1, Happening::Disconnected(member, me));
+                    self.at(now_ms + 1, Happening::Disconnected(member, me));
                 }
             }
-            Output::Event(event) => self.phones.get_mut(&me).unwrap().events.push(event),
+            Output::Rejoin => {
+                let page = self.phone(me).page;
+                self.at(now_ms + KNOCK_MS, Happening::Knock(page));
+            }
+            Output::Event(event) => self.phone_mut(me).events.push((now_ms, event)),
         }
     }
 
@@ -282,6 +540,21 @@ impl Room {
             tape.push(message.clone());
         }
         let at_ms = self.network.arrival_ms(self.now_ms, from, to, channel);
+        let mischief = self.mischief.take_if(|_| channel == Channel::Activation);
+        let mut message = message;
+        match mischief {
+            Some(Mischief::Drop) => return,
+            Some(Mischief::Duplicate) => self.at(at_ms, Happening::Message(message.clone())),
+            Some(Mischief::Reorder) => {
+                return self.at(at_ms + LATE_MS, Happening::Message(message));
+            }
+            Some(Mischief::Corrupt) => {
+                // Any byte of the header, the magic number among them.
+                let byte = (self.sequence % proto::frame::HEADER_BYTES as u64) as usize;
+                message.bytes[byte] ^= 1 << (self.sequence % 8);
+            }
+            None => {}
+        }
         self.at(at_ms, Happening::Message(message));
     }
 
@@ -293,6 +566,14 @@ impl Room {
     }
 
     fn connect(&mut self, a: MemberId, b: MemberId) {
+        let awake = |member| {
+            self.phones
+                .get(&member)
+                .is_some_and(|phone| phone.frozen.is_none())
+        };
+        if self.unreachable.contains(&pair(a, b)) || !awake(a) || !awake(b) {
+            return;
+        }
         self.links.insert(pair(a, b));
         self.at(self.now_ms + CONNECT_MS, Happening::Connected(a, b));
         self.at(self.now_ms + CONNECT_MS, Happening::Connected(b, a));
@@ -347,27 +628,20 @@ impl Room {
             return;
         };
         match self.happenings.remove(&sequence).unwrap() {
-            Happening::Message(Message {
-                from,
-                to,
-                channel,
-                bytes,
-            }) => {
-                let arrives = self.links.contains(&pair(from, to));
-                if arrives {
-                    assert!(channel == Channel::Control || bytes.len() <= 4096);
-                    self.input(
-                        to,
-                        Input::Received {
-                            from,
-                            channel,
-                            bytes,
-                        },
-                    );
+            Happening::Message(message) => self.deliver(message),
+            Happening::Computed(page, job, result) => {
+                if let Some(member) = self.member_of(page) {
+                    self.input(member, Input::Computed { job, result });
                 }
             }
-            Happening::Computed(member, job, result) => {
-                self.input(member, Input::Computed { job, result });
+            Happening::Knock(page) => self.knock(page),
+            Happening::Thaw(page) => {
+                if let Some(member) = self.member_of(page) {
+                    for input in self.phone_mut(member).thaw() {
+                        self.input(member, input);
+                    }
+                    self.input(member, Input::Timeout);
+                }
             }
             Happening::Connected(member, other) => {
                 self.connected(member, other);
@@ -376,6 +650,58 @@ impl Room {
                 self.input(member, Input::Disconnected { member: other });
             }
         }
+    }
+
+    fn member_of(&self, page: u64) -> Option<MemberId> {
+        let mut phones = self.phones.iter();
+        Some(*phones.find(|(_, phone)| phone.page == page)?.0)
+    }
+
+    /// A page that lost its host gets a new number, if server and host are there.
+    fn knock(&mut self, page: u64) {
+        let seeks = |phone: &Phone| phone.is_seeking() && !phone.is_over();
+        let Some(member) = self
+            .member_of(page)
+            .filter(|member| seeks(self.phone(*member)))
+        else {
+            return;
+        };
+        let host = self.phones.get(&MemberId::HOST);
+        let answers = host.is_some_and(|host| host.frozen.is_none() && !host.is_over());
+        let admitted =
+            (answers && self.now_ms >= self.server_up_at_ms).then(|| self.host().allocate_member());
+        let Some(Ok(me)) = admitted else {
+            return self.at(self.now_ms + KNOCK_MS, Happening::Knock(page));
+        };
+        let phone = self.phones.remove(&member).unwrap();
+        self.phones.insert(me, phone);
+        self.input(me, Input::Readmitted { me });
+        self.connect(MemberId::HOST, me);
+        self.at(self.now_ms + PATIENCE_MS, Happening::Knock(page));
+    }
+
+    fn deliver(&mut self, message: Message) {
+        let Message {
+            from,
+            to,
+            channel,
+            bytes,
+        } = message;
+        if !self.links.contains(&pair(from, to)) || !self.phones.contains_key(&to) {
+            return;
+        }
+        if channel == Channel::Activation {
+            assert!(bytes.len() <= 4096);
+            *self.activations.entry((from, to)).or_default() += 1;
+        }
+        self.input(
+            to,
+            Input::Received {
+                from,
+                channel,
+                bytes,
+            },
+        );
     }
 }
 
@@ -388,7 +714,8 @@ fn pair(a: MemberId, b: MemberId) -> (MemberId, MemberId) {
     (a.min(b), a.max(b))
 }
 
-fn greedy(logits: &[f32]) -> u32 {
+/// The likeliest token; the last of equals.
+pub fn greedy(logits: &[f32]) -> u32 {
     let best = logits.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
     best.map_or(0, |(id, _)| id as u32)
 }

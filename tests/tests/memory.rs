@@ -7,7 +7,7 @@
 
 use model::{NumericClass, WireDtype};
 use plan::MemberId;
-use tests::{ModelFile, Room, budgets, network::Network};
+use tests::{Model, ModelFile, Room, budgets, network::Network};
 
 const MIB: u64 = 1 << 20;
 
@@ -23,7 +23,12 @@ fn class() -> NumericClass {
 fn no_phone_holds_more_than_it_offered() {
     for file in [ModelFile::tiny_llama(), ModelFile::smollm2()] {
         let budgets = budgets::exact(&file, class(), 3);
-        let mut room = Room::open(&file, class(), &budgets, Network::new(1, 5));
+        let mut room = Room::open(
+            Model::Real(file.clone()),
+            class(),
+            &budgets,
+            Network::new(1, 5),
+        );
         room.begin();
         for (phone, budget) in room.phones.values().zip(budgets) {
             let resident_bytes = phone.resident_bytes();
@@ -40,24 +45,29 @@ fn no_phone_holds_more_than_it_offered() {
 fn what_is_missing_is_what_the_third_phone_brings() {
     let file = ModelFile::smollm2();
     let budgets = budgets::exact(&file, class(), 3);
-    let mut room = Room::open(&file, class(), &budgets[..2], Network::new(1, 5));
+    let mut room = Room::open(
+        Model::Real(file.clone()),
+        class(),
+        &budgets[..2],
+        Network::new(1, 5),
+    );
     room.begin();
-    let faults = room.faults();
+    let faults = room.faults(MemberId::HOST);
     assert_eq!(faults.len(), 1);
-    assert_eq!(faults[0].code, "capacity");
-    let (before, _) = faults[0].message.split_once(" MiB short").unwrap();
+    assert_eq!(faults[0].0.code, "capacity");
+    let (before, _) = faults[0].0.message.split_once(" MiB short").unwrap();
     let short_mib: u64 = before.rsplit(' ').next().unwrap().parse().unwrap();
     let third_mib = budgets[2] / MIB;
     assert!(
         (1..=third_mib + 1).contains(&short_mib),
         "{}: the third phone offers {third_mib} MiB",
-        faults[0].message
+        faults[0].0.message
     );
 
     let third = room.join(budgets[2]);
     room.run(2_000);
     room.begin();
-    assert_eq!(room.faults().len(), 1);
+    assert_eq!(room.faults(MemberId::HOST).len(), 1);
     let plan = room.plan().unwrap();
     for member in [MemberId::HOST, MemberId(1), third] {
         assert!(plan.stages.iter().any(|stage| stage.member == member));

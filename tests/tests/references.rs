@@ -8,7 +8,8 @@
 use std::sync::Arc;
 
 use model::{NumericClass, WireDtype};
-use tests::{ModelFile, Room, budgets, model_file::workspace, network::Network};
+use plan::MemberId;
+use tests::{Model, ModelFile, Room, budgets, model_file::workspace, network::Network};
 
 /// Where the reference's best logit leads by less than this, its token is not the only right one.
 const CLEAR_GAP: f64 = 0.5;
@@ -37,10 +38,11 @@ fn answer(
         context_columns: 128,
     };
     let budgets = budgets::exact(file, class, phones);
-    let mut room = Room::open(file, class, &budgets, network);
+    let mut room = Room::open(Model::Real(file.clone()), class, &budgets, network);
     room.begin();
-    room.ask(prompt, 32, 120_000);
-    assert_eq!(room.faults(), []);
+    room.ask(prompt, 32);
+    room.run(120_000);
+    assert_eq!(room.faults(MemberId::HOST), []);
     let plan = room.plan().unwrap();
     for member in room.phones.keys() {
         let used = plan.stages.iter().any(|stage| stage.member == *member);

@@ -138,6 +138,8 @@ pub enum ToSession {
 /// Session worker to page.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum FromSession {
+    /// The host was lost: knock at its door again.
+    Rejoin,
     /// An event for the embedding page comes with it.
     Event,
     /// Host: the model is known, guests may come.

@@ -98,6 +98,8 @@ export type SessionEvent =
       promptIds: number[];
       startLogLikelihood: number;
     }
+  /** The room makes a new plan by itself; an answer being written goes on. */
+  | { type: "interrupted"; fault: Fault }
   | { type: "failed"; fault: Fault; fatal: boolean }
   | { type: "left" };
 

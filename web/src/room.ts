@@ -45,6 +45,8 @@ export class Room {
   draft = "";
   /** Fragment of the room's link. */
   invitation: string | undefined;
+  /** The room mends itself; what is being written goes on. */
+  #interrupted = false;
   #fetched: { at: number; bytes: number }[] = [];
   #listeners = new Set<() => void>();
 
@@ -181,13 +183,18 @@ export class Room {
         this.#fetched = [];
         break;
       case "ready":
-        this.phase = "ready";
+        this.phase = this.#interrupted && this.turns.at(-1)?.state === "writing" ? "answering" : "ready";
+        this.#interrupted = false;
         break;
       case "token":
         this.#addToken(event.text, event.atMs);
         break;
       case "finished":
         this.#finishTurn(event);
+        break;
+      case "interrupted":
+        this.#interrupted = true;
+        this.#note({ ...event.fault, message: this.#named(event.fault.message) });
         break;
       case "failed":
         this.#fail(event.fault, event.fatal);
@@ -203,7 +210,7 @@ export class Room {
     this.members = members;
     const placed = members.some((member) => member.units.length > 0);
     const held = this.phase === "loading" || this.phase === "ready" || this.phase === "answering";
-    if (!placed && held) {
+    if (!placed && held && !this.#interrupted) {
       this.#breakOff();
       this.plan = undefined;
       this.phase = "gathering";

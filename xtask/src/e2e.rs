@@ -17,10 +17,11 @@ pub const TINY_MODEL: &str = "tests/fixtures/tiny-llama/model-f32.gguf";
 const CHAT_MODEL: &str = "target/tiny-chat.gguf";
 
 /// Files in tests/browser with the model they need, and whether only `--full` runs them.
-const TESTS: [(&str, &str, bool); 7] = [
+const TESTS: [(&str, &str, bool); 8] = [
     ("page", CHAT_MODEL, false),
     ("views", CHAT_MODEL, false),
     ("tiny", TINY_MODEL, false),
+    ("faults", TINY_MODEL, false),
     ("https", TINY_MODEL, false),
     ("server", TINY_MODEL, false),
     ("firefox", TINY_MODEL, true),

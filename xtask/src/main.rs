@@ -12,6 +12,7 @@ mod run;
 mod sentiment;
 mod server;
 mod shots;
+mod sim;
 
 use std::process::ExitCode;
 
@@ -48,6 +49,8 @@ enum Task {
     Shots(shots::Options),
     /// Accuracy of the classifier on labelled snippets.
     Sentiment(sentiment::Options),
+    /// Random faults in simulated rooms, from seeds.
+    Sim(sim::Options),
 }
 
 fn main() -> ExitCode {
@@ -72,5 +75,6 @@ fn work(task: Task) -> Result<(), Error> {
         Task::Pack => pack::run(),
         Task::Shots(options) => shots::run(&options),
         Task::Sentiment(options) => sentiment::run(&options),
+        Task::Sim(options) => sim::run(&options),
     }
 }

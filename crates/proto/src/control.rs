@@ -11,6 +11,39 @@ use crate::view::{Fault, MemberView, ModelReference};
 /// Longest control message, bytes: what every browser's data channel takes in one piece.
 pub const MAX_CONTROL_BYTES: usize = 64 * 1024;
 
+/// What a member still has of a request, for the stage that a new plan gives it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cached {
+    /// Number of the request.
+    pub request: u32,
+    /// Columns whose KV is there in every unit of the stage.
+    pub columns: u32,
+    /// Columns that left where the stage ends, from and to, and were kept.
+    pub kept: Option<(u32, u32)>,
+}
+
+/// How an answer goes on after a change of plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resume {
+    /// Number of the request.
+    pub request: u32,
+    /// Columns of its prompt.
+    pub prompt_columns: u32,
+    /// Passes from this column on enter anew; those before rebuild KV.
+    pub position: u32,
+    /// Of each stage in front of the head, in ring order.
+    pub starts: Vec<Start>,
+}
+
+/// Where a stage begins again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// Its first column.
+    pub from: u32,
+    /// It sends what it kept to the stage behind.
+    pub resend: bool,
+}
+
 /// A message on the control channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Control {
@@ -20,6 +53,8 @@ pub enum Control {
         name: String,
         /// Weights, KV and scratch it may hold.
         budget_bytes: u64,
+        /// What tells this tab from others, also after it was loaded again.
+        client: Option<String>,
     },
     /// Host to guest, the answer.
     Welcome {
@@ -83,11 +118,15 @@ pub enum Control {
     Loaded {
         /// Of the plan.
         epoch: u32,
+        /// What it still has of the request being answered.
+        held: Cached,
     },
     /// Host to peer: every segment is ready.
     Ready {
         /// Of the plan.
         epoch: u32,
+        /// How the answer being written goes on.
+        resume: Option<Resume>,
     },
     /// Host to peer: a request starts; frames of earlier ones are stale.
     BeginRequest {

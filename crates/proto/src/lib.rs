@@ -14,7 +14,7 @@ pub mod handshake;
 mod view;
 
 pub use assembly::Assembler;
-pub use control::Control;
+pub use control::{Cached, Control, Resume, Start};
 pub use envelope::PROTOCOL;
 pub use error::ProtoError;
 pub use frame::{Frame, FrameHeader, Slice, Wanted};

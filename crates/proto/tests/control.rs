@@ -12,7 +12,9 @@ use model::{EngineKind, NumericClass, UnitKind, UnitRange, WireDtype};
 use plan::{EngineProfile, Held, MemberId, Plan, Stage};
 use proptest::prelude::*;
 use proto::control::MAX_CONTROL_BYTES;
-use proto::{Control, Fault, MemberView, ModelReference, PROTOCOL, ProtoError};
+use proto::{
+    Cached, Control, Fault, MemberView, ModelReference, PROTOCOL, ProtoError, Resume, Start,
+};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -73,6 +75,7 @@ fn messages() -> Vec<Control> {
         Control::Hello {
             name: "Änne's phone".to_owned(),
             budget_bytes: 1 << 30,
+            client: Some("tab".to_owned()),
         },
         Control::Welcome {
             model: ModelReference {
@@ -123,8 +126,26 @@ fn messages() -> Vec<Control> {
             bytes_total: 2,
             bytes_fetched: 1,
         },
-        Control::Loaded { epoch: 4 },
-        Control::Ready { epoch: 4 },
+        Control::Loaded {
+            epoch: 4,
+            held: Cached {
+                request: 2,
+                columns: 7,
+                kept: Some((0, 7)),
+            },
+        },
+        Control::Ready {
+            epoch: 4,
+            resume: Some(Resume {
+                request: 2,
+                prompt_columns: 5,
+                position: 7,
+                starts: vec![Start {
+                    from: 7,
+                    resend: true,
+                }],
+            }),
+        },
         Control::BeginRequest { request: 9 },
         Control::EndRequest { request: 9 },
         Control::Ping { sent_ms: u64::MAX },

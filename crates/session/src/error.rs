@@ -57,6 +57,18 @@ pub enum SessionError {
         /// The other.
         to: MemberId,
     },
+    /// Frames from a neighbour that do not follow each other.
+    #[error("a part of the answer was lost on the way from phone {}", from.0)]
+    FrameLost {
+        /// The neighbour.
+        from: MemberId,
+    },
+    /// Nothing came back from the ring for far longer than it takes.
+    #[error("the answer got stuck on its way round the phones")]
+    Stalled,
+    /// An engine owes an answer and says nothing.
+    #[error("the engine of a phone does not answer")]
+    EngineSilent,
     /// The host left, closed its page, or is silent.
     #[error("the phone that started the room is gone")]
     HostLost,
@@ -96,6 +108,9 @@ impl SessionError {
             Self::UnknownToken { .. } => "prompt.unknown_token",
             Self::MemberLost { .. } => "member.lost",
             Self::LinkLost { .. } => "link.lost",
+            Self::FrameLost { .. } => "frame.lost",
+            Self::Stalled => "answer.stalled",
+            Self::EngineSilent => "engine.silent",
             Self::HostLost => "host.lost",
             Self::Misbehaved { .. } => "member.misbehaved",
             Self::Engine { .. } => "engine.answer",
@@ -118,12 +133,14 @@ impl SessionError {
             }
             Self::UnknownToken { .. } => "Reload the page; if it happens again, report it.",
             Self::MemberLost { .. } => {
-                "Load the model again with the phones that are left, or invite the phone again."
+                "The phones that are left take over; if their memory is short, invite one more."
             }
-            Self::LinkLost { .. } => {
-                "Ask again: the answer will go through the phone that started the room."
+            Self::LinkLost { .. } => "The answer goes on through the phone that started the room.",
+            Self::FrameLost { .. } | Self::Stalled => "The answer goes on by itself.",
+            Self::EngineSilent => "Reload the page on that phone.",
+            Self::HostLost => {
+                "Wait: this page looks for it for half a minute. Then start a new room, or join another one."
             }
-            Self::HostLost => "Start a new room, or join another one.",
             Self::Misbehaved { .. } => "Reload the page on that phone and let it join again.",
             Self::Engine { .. } => "Reload the page; if it happens again, choose the other engine.",
             Self::Plan(error) => error.remedy(),

@@ -25,6 +25,10 @@ pub trait Session {
     fn poll_output(&mut self) -> Option<Output>;
     /// When it wants to be told the time, ms.
     fn poll_timeout(&self) -> Option<u64>;
+    /// It was in a room and looks for its host: one more failure to reach it is not the end.
+    fn is_seeking(&self) -> bool {
+        false
+    }
 }
 
 impl Session for Host {
@@ -60,6 +64,10 @@ impl Session for Peer {
 
     fn poll_timeout(&self) -> Option<u64> {
         self.poll_timeout()
+    }
+
+    fn is_seeking(&self) -> bool {
+        self.is_seeking()
     }
 }
 
@@ -261,6 +269,10 @@ impl<S: Session> Guarded<S> {
 
     /// A guest without its host is in no room; everybody else can do without one more connection.
     fn fail(&mut self, member: MemberId, error: DoorError) {
+        let unreached = matches!(error, DoorError::Silent | DoorError::Closed);
+        if unreached && member == MemberId::HOST && self.session.is_seeking() {
+            return;
+        }
         let fault = Fault::from(error);
         let fatal = member == MemberId::HOST;
         self.over = fatal;

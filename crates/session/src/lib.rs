@@ -6,12 +6,14 @@
 
 mod error;
 mod guard;
+mod history;
 mod host;
 mod outbox;
 mod peer;
 mod pulse;
 mod ring;
 pub mod seam;
+mod watch;
 
 pub use error::SessionError;
 pub use guard::{Guarded, Session};

@@ -1,10 +1,11 @@
 //! A plan in force: which frame goes where, and which frame may come.
 
-use model::{WireDtype, wire};
+use model::{NumericClass, WireDtype, wire};
 use plan::{MemberId, Plan, Stage};
-use proto::{Frame, FrameHeader, Wanted};
+use proto::{Frame, FrameHeader, Resume, Wanted};
 
 use crate::error::SessionError;
+use crate::history::History;
 use crate::seam::{Job, JobInput, WantColumns};
 
 /// One forward call of the whole ring, as far as it has come.
@@ -20,6 +21,22 @@ pub(crate) struct Pass {
     pub wanted: Wanted,
     /// Compute ms of the stages passed.
     pub timings: Vec<f32>,
+}
+
+/// A frame on its way to the next stage.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Outgoing {
+    pub to: MemberId,
+    pub header: FrameHeader,
+    pub body: Vec<u8>,
+    timings_bytes: usize,
+}
+
+impl Outgoing {
+    /// Its columns, without what was added on the way.
+    pub fn columns(&self) -> &[u8] {
+        self.body.get(self.timings_bytes..).unwrap_or_default()
+    }
 }
 
 /// A plan and what its frames look like.
@@ -111,7 +128,7 @@ impl Ring {
         index: u16,
         pass: &Pass,
         values: &[f32],
-    ) -> Result<Option<(MemberId, FrameHeader, Vec<u8>)>, SessionError> {
+    ) -> Result<Option<Outgoing>, SessionError> {
         let next = index.saturating_add(1);
         let (columns, position) = match self.want(index, pass.wanted) {
             WantColumns::Every => (pass.columns, pass.position),
@@ -126,26 +143,85 @@ impl Ring {
                 detail: "not the columns that were wanted",
             });
         }
-        let mut body = Vec::new();
+        let mut encoded = Vec::new();
+        wire::encode(self.dtype(), self.hidden_width, values, &mut encoded);
+        let sent = Pass {
+            position,
+            columns,
+            ..pass.clone()
+        };
+        Ok(Some(self.outgoing(next, stage, &sent, &encoded)))
+    }
+
+    /// Encoded columns as they go to stage `next`.
+    fn outgoing(&self, next: u16, stage: &Stage, pass: &Pass, encoded: &[u8]) -> Outgoing {
+        let mut body = Vec::with_capacity(4 * pass.timings.len() + encoded.len());
         for ms in &pass.timings {
             body.extend_from_slice(&ms.to_le_bytes());
         }
-        wire::encode(self.dtype(), self.hidden_width, values, &mut body);
+        let timings_bytes = body.len();
+        body.extend_from_slice(encoded);
         let header = FrameHeader {
             epoch: self.plan.epoch,
             request: pass.request,
             step: pass.step,
             stage: next,
             units: stage.units,
-            position,
-            columns,
+            position: pass.position,
+            columns: pass.columns,
             prefill: pass.prefill,
             wanted: pass.wanted,
             dtype: self.dtype(),
             timings: u8::try_from(pass.timings.len()).unwrap_or(u8::MAX),
             body_bytes: u32::try_from(body.len()).unwrap_or(u32::MAX),
         };
-        Ok(Some((stage.member, header, body)))
+        Outgoing {
+            to: stage.member,
+            header,
+            body,
+            timings_bytes,
+        }
+    }
+
+    /// What stage `index` kept and the stage behind needs again, on the grid of the request.
+    pub fn again(&self, index: u16, resume: &Resume, history: &History) -> Option<Vec<Outgoing>> {
+        let next = index.saturating_add(1);
+        let start = resume.starts.get(usize::from(next))?;
+        let stage = self.stage(next)?;
+        let mut frames = Vec::new();
+        let mut from = start.from;
+        while from < resume.position {
+            let prefill = from < resume.prompt_columns;
+            let to = self.pass_end(from, resume.position, resume);
+            let pass = Pass {
+                request: resume.request,
+                step: 0,
+                position: from,
+                columns: to - from,
+                prefill,
+                wanted: Wanted::Nothing,
+                timings: vec![0.0; usize::from(next)],
+            };
+            let encoded = history.columns(resume.request, from, to)?;
+            frames.push(self.outgoing(next, stage, &pass, encoded));
+            from = to;
+        }
+        Some(frames)
+    }
+
+    /// Where a pass that begins at `from` ends: on the chunk grid in the prompt, after at most 8 generated columns, and where another
+    /// stage begins again; at `most` at the latest.
+    pub fn pass_end(&self, from: u32, most: u32, resume: &Resume) -> u32 {
+        let chunk = self.plan.class.chunk_columns.max(1);
+        let end = match from < resume.prompt_columns {
+            true => ((from / chunk + 1).saturating_mul(chunk)).min(resume.prompt_columns),
+            false => from.saturating_add(NumericClass::MAX_DECODE_COLUMNS),
+        };
+        let begins = resume.starts.iter().map(|start| start.from);
+        let begins = begins
+            .chain([resume.position])
+            .filter(|begin| *begin > from);
+        begins.fold(end.min(most), u32::min)
     }
 
     /// Longest body of a frame that says what `header` says.

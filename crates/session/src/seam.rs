@@ -53,7 +53,7 @@ pub enum Job {
         /// Restrict to one executor; `None` measures all.
         only: Option<EngineKind>,
     },
-    /// Fetch, verify and load the units; replaces whatever was loaded.
+    /// Hold exactly these units: fetch, verify and load what is missing, free what is not named. None: free everything.
     Load {
         /// Unit ranges, ascending.
         stages: Vec<UnitRange>,
@@ -120,6 +120,8 @@ pub enum Computed {
     Loaded {
         /// Bytes held.
         resident_bytes: u64,
+        /// Of each range, the columns whose KV is still there: 0 unless an engine keeps it.
+        cached_columns: Vec<u32>,
     },
     /// Answer to [`Job::Run`].
     Ran {
@@ -145,6 +147,11 @@ pub enum Input {
     Disconnected {
         /// Who.
         member: MemberId,
+    },
+    /// The host, found again after [`Output::Rejoin`], gave this page a new number.
+    Readmitted {
+        /// The number.
+        me: MemberId,
     },
     /// A message arrived.
     Received {
@@ -235,6 +242,9 @@ pub enum Output {
         /// To whom.
         member: MemberId,
     },
+    /// The host was lost: ask at the server to be let in again until that succeeds or the session is over. [`Input::Readmitted`] tells
+    /// the new number; then the channels to the host open.
+    Rejoin,
     /// Tell the page.
     Event(Event),
 }
@@ -277,6 +287,12 @@ pub enum Event {
     Ready {
         /// Epoch of the plan.
         epoch: u32,
+    },
+    /// The room lost something it needs, or lacks memory. It makes a new plan by itself as soon as it can, and an answer being written
+    /// goes on with the same tokens.
+    Interrupted {
+        /// What was lost, or is missing.
+        fault: Fault,
     },
     /// One token of the answer.
     Token {

@@ -84,6 +84,7 @@ impl Me {
             name: "me".to_owned(),
             budget_bytes: 1,
             engine: EngineChoice::Cpu,
+            client: None,
         });
         let mut me = Self {
             peer,
@@ -101,6 +102,7 @@ impl Me {
             class: CLASS,
         });
         me.assign(EPOCH);
+        me.hear(Control::BeginRequest { request: 1 });
         me
     }
 
@@ -110,8 +112,15 @@ impl Me {
             unit_kinds: vec![UnitKind::Mlp; 7],
         });
         let job = self.jobs().last().unwrap().0;
-        let result = Computed::Loaded { resident_bytes: 1 };
+        let result = Computed::Loaded {
+            resident_bytes: 1,
+            cached_columns: vec![0],
+        };
         self.input(Input::Computed { job, result });
+        self.hear(Control::Ready {
+            epoch,
+            resume: None,
+        });
         self.outputs.clear();
     }
 
@@ -249,8 +258,20 @@ fn stale_frames_are_dropped_silently() {
     me.receive(BEFORE, &frame(3, 0, 3));
     assert_eq!(me.runs(), []);
     me.receive(BEFORE, &frame(4, 0, 3));
+    assert_eq!(me.runs(), [], "not announced yet");
+    me.hear(Control::BeginRequest { request: 4 });
     assert_eq!(me.runs().len(), 1);
     me.receive(BEFORE, &frame(2, 0, 3));
+    assert!(!me.refused());
+}
+
+#[test]
+fn a_frame_that_comes_twice_is_run_once() {
+    let mut me = Me::new();
+    me.receive(BEFORE, &frame(1, 0, 4));
+    me.receive(BEFORE, &frame(1, 0, 4));
+    me.ran(1);
+    assert_eq!(me.runs().len(), 1);
     assert!(!me.refused());
 }
 
@@ -259,6 +280,7 @@ fn what_an_ended_request_computed_goes_nowhere() {
     let mut me = Me::new();
     me.receive(BEFORE, &frame(1, 0, 3));
     me.hear(Control::EndRequest { request: 1 });
+    me.hear(Control::BeginRequest { request: 2 });
     me.receive(BEFORE, &frame(2, 0, 2));
     assert_eq!(me.runs().len(), 1);
     me.ran(1);
@@ -358,8 +380,8 @@ fn only_the_phone_before_and_the_host_hand_frames_over() {
 #[test]
 fn a_flood_is_refused_before_it_fills_memory() {
     let mut me = Me::new();
-    for _ in 0..20 {
-        me.receive(BEFORE, &frame(1, 0, 4));
+    for request in 2..20 {
+        me.receive(BEFORE, &frame(request, 0, 4));
     }
     assert!(me.refused());
 }

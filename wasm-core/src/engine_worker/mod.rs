@@ -184,6 +184,13 @@ impl EngineWorker {
     ) -> Result<Computed, Fault> {
         // The old segment's memory is free before the new one's is taken.
         self.executor = None;
+        let cached_columns = vec![0; stages.len()];
+        if stages.is_empty() {
+            return Ok(Computed::Loaded {
+                resident_bytes: 0,
+                cached_columns,
+            });
+        }
         let graph = std::sync::Arc::clone(&self.model()?.graph);
         let needed_bytes = segment::weight_bytes(&graph, &stages)
             + segment::kv_bytes(&graph, &stages, class.context_columns)
@@ -214,7 +221,10 @@ impl EngineWorker {
         loading::load(file, &stages, &mut self.chunks, &mut executor, &tell).await?;
         let resident_bytes = executor.resident_bytes();
         self.executor = Some(executor);
-        Ok(Computed::Loaded { resident_bytes })
+        Ok(Computed::Loaded {
+            resident_bytes,
+            cached_columns,
+        })
     }
 
     async fn run(&mut self, step: &Step, input: &JobInput) -> Result<Computed, Fault> {

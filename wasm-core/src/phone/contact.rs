@@ -15,11 +15,14 @@ use crate::{
     http::has_global,
     messages::ToSession,
     random,
-    signaling::{self, FirstContact, HOST_SEAT, Inbox, Letter},
+    signaling::{self, FirstContact, HOST_SEAT, Inbox, Letter, Seat},
 };
 
 /// A host that does not answer in this time is gone.
 const ANSWER_MS: f64 = 20_000.0;
+/// An attempt to come back, and the time between two.
+const PATIENCE_MS: f64 = 5_000.0;
+const AGAIN_MS: f64 = 1_000.0;
 /// Who is not let in in this time never will be.
 const CONNECT_MS: f64 = 20_000.0;
 
@@ -62,19 +65,25 @@ async fn answer_door(page: Weak<Page>, mut inbox: Inbox) {
     }
 }
 
-/// Takes a seat, makes an offer to the host, and waits until the host has let this page in; returns its number.
+/// Joins by a link, and waits until the host has let this page in; returns its number.
 pub async fn join(page: &Rc<Page>, link: &str) -> Result<MemberId, Fault> {
     check_browser()?;
     let invitation = Invitation::parse(link)?;
     let seat = signaling::take_seat(&invitation.room).await?;
-    let mut inbox = Inbox::open(&seat);
     page.start_threads(&ToSession::Guest {
         offer: page.options.offer(),
         credentials: invitation.credentials(),
     })?;
+    *page.invitation.borrow_mut() = Some(invitation);
+    knock(page, &seat).await
+}
+
+/// Makes an offer to the host from a seat; returns the number it gave.
+async fn knock(page: &Rc<Page>, seat: &Seat) -> Result<MemberId, Fault> {
+    let mut inbox = Inbox::open(seat);
     let connection = page.connect(MemberId::HOST)?;
     let sdp = connection.offer().await?;
-    signaling::send(&seat, HOST_SEAT, &FirstContact::Offer { sdp }).await?;
+    signaling::send(seat, HOST_SEAT, &FirstContact::Offer { sdp }).await?;
     let (sdp, me) = within(ANSWER_MS, BrowserError::NoAnswer, answer(&mut inbox)).await?;
     page.to_session(&ToSession::Admitted { me })?;
     connection.accept(&sdp).await?;
@@ -82,6 +91,28 @@ pub async fn join(page: &Rc<Page>, link: &str) -> Result<MemberId, Fault> {
         detail: "the channels did not open".to_owned(),
     };
     within(CONNECT_MS, slow, page.wait_for(Awaited::Joined)).await
+}
+
+/// Knocks again until the host has let this page in, or the session has given up.
+pub async fn rejoin(page: Weak<Page>) {
+    while let Some(page) = page.upgrade() {
+        let room = page
+            .invitation
+            .borrow()
+            .as_ref()
+            .map(|known| known.room.clone());
+        let Some(room) = room.filter(|_| page.is_in_room()) else {
+            return;
+        };
+        let again = async { knock(&page, &signaling::take_seat(&room).await?).await };
+        if within(PATIENCE_MS, BrowserError::NoAnswer, again)
+            .await
+            .is_ok()
+        {
+            return;
+        }
+        sleep(AGAIN_MS).await;
+    }
 }
 
 /// The host's answer and this page's number.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use door::Fingerprints;
+use door::Invitation;
 use futures::channel::{mpsc, oneshot};
 use plan::MemberId;
 use session::{Event, Fault};
@@ -14,7 +15,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::MessageChannel;
 
-use super::options::PhoneOptions;
+use super::{contact, options::PhoneOptions};
 use crate::{
     channel::{
         bridge::Bridge,
@@ -40,6 +41,8 @@ pub struct Page {
     events: Cell<Option<mpsc::UnboundedReceiver<JsValue>>>,
     threads: RefCell<Option<Threads>>,
     connections: RefCell<BTreeMap<MemberId, Member>>,
+    /// Guest: what it was let in with.
+    pub(super) invitation: RefCell<Option<Invitation>>,
     /// Host: where guests knock.
     pub(super) seat: RefCell<Option<Rc<Seat>>>,
     /// Offers of guests that wait for a number, by seat.
@@ -141,6 +144,7 @@ impl Page {
             events: Cell::new(Some(events)),
             threads: RefCell::default(),
             connections: RefCell::default(),
+            invitation: RefCell::default(),
             seat: RefCell::default(),
             knocking: RefCell::default(),
             waiting: RefCell::default(),
@@ -208,6 +212,11 @@ impl Page {
             detail: "this phone is in no room".to_owned(),
         })?;
         act(&threads.session)
+    }
+
+    /// Whether a session goes on here.
+    pub fn is_in_room(&self) -> bool {
+        self.threads.borrow().is_some()
     }
 
     /// Waits for a word of the session worker; this page's number comes with it.
@@ -292,6 +301,7 @@ impl Page {
             FromSession::Disconnect { member } => {
                 drop(self.connections.borrow_mut().remove(&member))
             }
+            FromSession::Rejoin => spawn_local(contact::rejoin(Rc::downgrade(self))),
             FromSession::Over => {
                 let page = Rc::clone(self);
                 spawn_local(async move {

@@ -144,18 +144,22 @@ impl SessionWorker {
     fn on_page(&mut self, message: ToSession, values: Vec<JsValue>) {
         match message {
             ToSession::Host { .. } | ToSession::Guest { .. } => {}
+            ToSession::Admitted { me } if self.machine.is_some() => {
+                self.input(Input::Readmitted { me });
+            }
             ToSession::Admitted { me } => {
                 let Offer {
                     name,
                     engine,
                     budget_bytes,
-                    ..
+                    client,
                 } = self.offer.clone();
                 let peer = Peer::new(PeerConfig {
                     me,
                     name,
                     budget_bytes,
                     engine: engine.into(),
+                    client,
                 });
                 self.machine = Some(Machine::peer(peer, self.credentials.clone()));
             }
@@ -342,6 +346,7 @@ impl SessionWorker {
                     self.members.remove(member);
                     self.to_page(&FromSession::Disconnect { member });
                 }
+                Output::Rejoin => self.to_page(&FromSession::Rejoin),
                 Output::Event(event) => self.on_event(event),
             }
         }

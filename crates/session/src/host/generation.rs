@@ -1,12 +1,17 @@
 //! One answer: the prompt in chunks, then token after token around the ring.
 
 use plan::MemberId;
-use proto::{Control, Frame, Wanted};
+use proto::{Control, Frame, Resume, Wanted};
 
-use super::{Doing, Host};
+use super::{Doing, Host, Wish};
 use crate::error::SessionError;
-use crate::ring::Pass;
+use crate::history;
+use crate::ring::{Outgoing, Pass};
 use crate::seam::{Event, JobInput, NextToken};
+
+/// An answer that did not move for so long, and for so many times what its columns take, is stuck.
+const STALL_MS: u64 = 15_000;
+const STALL_FACTOR: f64 = 3.0;
 
 /// An answer being written.
 pub(crate) struct Answer {
@@ -19,8 +24,16 @@ pub(crate) struct Answer {
     next_token: NextToken,
     /// Columns that entered the first stage.
     entered: u32,
+    /// Where the last pass began.
+    last_position: u32,
+    /// Where stages begin again after the last change of plan.
+    resume: Resume,
     /// Forward calls begun.
     steps: u32,
+    /// The last of them has not come back.
+    awaited: bool,
+    /// When something last moved.
+    moved_ms: u64,
     first_token_ms: u64,
     last_token_ms: u64,
     /// Compute ms of each stage, summed over `timed` generated columns.
@@ -39,6 +52,19 @@ impl Answer {
     fn generated(&self) -> u32 {
         u32::try_from(self.ids.len() - self.prompt_len).unwrap_or(u32::MAX)
     }
+
+    /// Time that passed is not held against it.
+    pub fn moved(&mut self, now_ms: u64) {
+        self.moved_ms = now_ms;
+    }
+
+    /// What is on its way is lost: the last pass enters again.
+    pub fn rewind(&mut self) {
+        self.entered = self.last_position;
+        self.awaited = false;
+        self.stage_ms.clear();
+        self.timed = 0;
+    }
 }
 
 impl Host {
@@ -51,6 +77,7 @@ impl Host {
     ) -> Result<(), SessionError> {
         self.check_question(&prompt_ids)?;
         self.request += 1;
+        let prompt_columns = u32::try_from(prompt_ids.len()).unwrap_or(u32::MAX);
         self.answer = Some(Answer {
             started_ms: self.now_ms,
             prompt_len: prompt_ids.len(),
@@ -59,24 +86,36 @@ impl Host {
             stop_ids,
             next_token,
             entered: 0,
+            last_position: 0,
+            resume: Resume {
+                request: self.request,
+                prompt_columns,
+                position: 0,
+                starts: Vec::new(),
+            },
             steps: 0,
+            awaited: false,
+            moved_ms: self.now_ms,
             first_token_ms: self.now_ms,
             last_token_ms: self.now_ms,
             stage_ms: Vec::new(),
             timed: 0,
         });
         let request = self.request;
-        self.tell_ring(&Control::BeginRequest { request });
         match max_tokens {
             0 => self.finish("length"),
-            _ => self.enter_next(),
+            _ if self.is_ready() => {
+                self.tell_ring(&Control::BeginRequest { request });
+                self.enter_next();
+            }
+            // The room mends itself; the answer is written with the next plan.
+            _ => {}
         }
         Ok(())
     }
 
     fn check_question(&self, prompt_ids: &[u32]) -> Result<(), SessionError> {
-        let ready = |placed: &super::Placed| placed.loading.is_empty();
-        if !self.placed.as_ref().is_some_and(ready) || self.begun {
+        if !self.is_ready() && !self.is_mending() {
             return Err(SessionError::NotReady);
         }
         if self.answer.is_some() {
@@ -93,6 +132,19 @@ impl Host {
             });
         }
         prompt_ids.iter().try_for_each(|id| self.check_token(*id))
+    }
+
+    /// A plan is loaded.
+    fn is_ready(&self) -> bool {
+        let loaded = |placed: &super::Placed| placed.loading.is_empty();
+        self.placed.as_ref().is_some_and(loaded) && self.wish == Wish::Nothing
+    }
+
+    /// There was a plan, and there will be another one.
+    fn is_mending(&self) -> bool {
+        self.was_ready
+            && self.wish != Wish::Plan
+            && (self.placed.is_some() || self.wish != Wish::Nothing)
     }
 
     fn check_token(&self, id: u32) -> Result<(), SessionError> {
@@ -115,28 +167,76 @@ impl Host {
         self.answer.is_none() || request != self.request
     }
 
-    /// The next columns enter the first stage: a chunk of the prompt on the absolute grid, or the token just drawn.
+    /// How the answer goes on with the plan that is loaded now.
+    pub(super) fn resume_points(&self) -> Option<Resume> {
+        let (answer, placed) = (self.answer.as_ref()?, self.placed.as_ref()?);
+        let before_head = placed.ring.plan.stages.len().saturating_sub(1).max(1);
+        let stages = placed.ring.plan.stages.iter().take(before_head);
+        let held = stages.map(|stage| {
+            let held = placed.held.get(&stage.member).copied();
+            held.filter(|held| held.request == self.request)
+                .unwrap_or_default()
+        });
+        let held: Vec<_> = held.collect();
+        Some(Resume {
+            position: answer.entered,
+            starts: history::starts(&held, answer.entered),
+            ..answer.resume.clone()
+        })
+    }
+
+    /// The new plan is loaded: the answer goes on.
+    pub(super) fn resume(&mut self, resume: Resume) {
+        let (Some(answer), Some(placed)) = (&mut self.answer, &self.placed) else {
+            return;
+        };
+        let start = resume.starts.first().copied();
+        let again = match start.is_some_and(|start| start.resend) {
+            true => placed
+                .ring
+                .again(0, &resume, &self.history)
+                .unwrap_or_default(),
+            false => Vec::new(),
+        };
+        answer.entered = start.map_or(0, |start| start.from);
+        answer.resume = resume;
+        for Outgoing {
+            to, header, body, ..
+        } in again
+        {
+            if let Err(error) = self.outbox.frame(to, &header, &body) {
+                return self.on_failed(MemberId::HOST, error.into());
+            }
+        }
+        self.enter_next();
+    }
+
+    /// When an answer that does not move counts as stuck: long after the slowest of phones would have done it.
+    pub(super) fn stall_due_ms(&self) -> Option<u64> {
+        let (answer, placed) = (self.answer.as_ref()?, self.placed.as_ref()?);
+        let ms = placed.ring.plan.predicted_ms_per_token * f64::from(answer.entered) * STALL_FACTOR;
+        let moving = placed.loading.is_empty();
+        moving.then(|| answer.moved_ms + STALL_MS + ms.min(f64::from(u32::MAX)) as u64)
+    }
+
+    /// The next columns enter the first stage: a chunk of the prompt on the absolute grid, or generated tokens, as the numeric contract
+    /// has them whether they enter for the first time or again.
     fn enter_next(&mut self) {
         let Some(answer) = &mut self.answer else {
             return;
         };
+        let Some(placed) = &self.placed else { return };
         let position = answer.entered;
+        let prefill = position < answer.resume.prompt_columns;
+        let most = u32::try_from(answer.ids.len()).unwrap_or(u32::MAX);
+        let end = placed.ring.pass_end(position, most, &answer.resume) as usize;
         let start = position as usize;
-        let prefill = start < answer.prompt_len;
-        let end = match prefill {
-            true => {
-                let chunk = self.config.class.chunk_columns.max(1);
-                let grid = (position / chunk + 1).saturating_mul(chunk) as usize;
-                grid.min(answer.prompt_len)
-            }
-            false => answer.ids.len(),
-        };
         let Some(tokens) = answer.ids.get(start..end) else {
             return;
         };
         let columns = u32::try_from(tokens.len()).unwrap_or(u32::MAX);
         let input = JobInput::Tokens(tokens.to_vec());
-        let wanted = match end < answer.prompt_len {
+        let wanted = match end < answer.ids.len() {
             true => Wanted::Nothing,
             false => Wanted::LastColumn,
         };
@@ -150,7 +250,10 @@ impl Host {
             timings: Vec::new(),
         };
         answer.entered += columns;
+        answer.last_position = position;
         answer.steps += 1;
+        answer.awaited = wanted == Wanted::LastColumn;
+        answer.moved_ms = self.now_ms;
         self.run(0, pass, input);
     }
 
@@ -167,7 +270,7 @@ impl Host {
                 };
                 self.jobs.insert(job, Doing::Run { request, leg });
             }
-            Err(error) => self.drop_plan(error),
+            Err(error) => self.on_failed(MemberId::HOST, error.into()),
         }
     }
 
@@ -187,7 +290,7 @@ impl Host {
             }
         };
         if let Err(error) = done {
-            self.drop_plan(error);
+            self.on_failed(MemberId::HOST, error.into());
         }
     }
 
@@ -195,7 +298,18 @@ impl Host {
         let Some(placed) = &self.placed else {
             return Ok(());
         };
-        if let Some((to, header, body)) = placed.ring.forward(0, &pass, values)? {
+        let sent = placed.ring.forward(0, &pass, values)?;
+        let cut = placed.ring.stage(0).map_or(0, |stage| stage.units.end);
+        let on_the_way = placed.ring.last() > 1;
+        let columns = sent.as_ref().filter(|_| on_the_way).map(Outgoing::columns);
+        self.history.ran(&pass, cut, columns);
+        let resume = self.answer.as_ref().map(|answer| &answer.resume);
+        let from = resume.map_or(0, |resume| history::forward_from(resume, 0));
+        let known = pass.position + pass.columns <= from;
+        if let Some(Outgoing {
+            to, header, body, ..
+        }) = sent.filter(|_| !known)
+        {
             self.outbox.frame(to, &header, &body)?;
         }
         match pass.wanted {
@@ -217,13 +331,19 @@ impl Host {
             return Ok(());
         };
         let header = &frame.header;
-        let awaited = header.step + 1 == answer.steps
+        let last = header.step + 1 == answer.steps
             && header.columns == 1
             && header.position + 1 == answer.entered
             && header.wanted == Wanted::LastColumn;
-        if !awaited {
+        let earlier = header.step < answer.steps && header.position < answer.entered;
+        if !last && !earlier {
             return Err(misbehaved("a frame that nobody waits for"));
         }
+        if !last || !core::mem::take(&mut answer.awaited) {
+            // It came before.
+            return Ok(());
+        }
+        answer.moved_ms = self.now_ms;
         let (pass, input) = placed.ring.enter(frame).map_err(misbehaved)?;
         let last = placed.ring.last();
         self.run(last, pass, input);

@@ -5,9 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use plan::{EngineProfile, MemberId};
 use proto::{Assembler, Fault, MemberView};
 
+use crate::error::SessionError;
 use crate::pulse::Pulse;
 use crate::ring::Ring;
 
+/// Failures after which a member gets nothing any more.
+const FAILURES: u32 = 3;
+/// After which the one before does not count, ms.
+const FORGOTTEN_MS: u64 = 60_000;
+/// What engines say when memory is short.
+const OUT_OF_MEMORY: &str = "engine.out_of_memory";
 /// Characters of a name that are shown.
 const NAME_CHARS: usize = 40;
 /// Characters of an adapter's name.
@@ -19,6 +26,8 @@ const FAULT_CHARS: usize = 300;
 pub(crate) struct Member {
     pub name: String,
     pub budget_bytes: u64,
+    /// Tells its tab from others, also after it was loaded again.
+    pub client: Option<String>,
     /// It said who it is; until then it is not part of the room.
     pub greeted: bool,
     /// `None` until it was measured; empty if nothing runs there.
@@ -32,6 +41,11 @@ pub(crate) struct Member {
     pub fetched_bytes: u64,
     pub ms_per_token: Option<f64>,
     pub assembler: Assembler,
+    /// How often its engine failed, and how often its share was halved for it.
+    failures: u32,
+    failed_ms: u64,
+    only_watches: bool,
+    halvings: u32,
 }
 
 impl Member {
@@ -51,10 +65,40 @@ impl Member {
         }
     }
 
-    pub fn greet(&mut self, name: &str, budget_bytes: u64) {
+    /// A tab that ended once while it loaded gets half its share; after the second time it only watches.
+    pub fn greet(&mut self, name: &str, budget_bytes: u64, client: Option<String>, crashes: u32) {
+        self.client = client;
+        self.halvings = crashes;
+        self.only_watches = crashes > 1;
         self.name = shown(name);
         self.budget_bytes = budget_bytes;
         self.greeted = true;
+    }
+
+    /// Its engine failed: too little memory halves its share, and one that is stuck is out. What was long ago does not count.
+    pub fn strike(&mut self, now_ms: u64, fault: &Fault) {
+        if now_ms > self.failed_ms + FORGOTTEN_MS {
+            self.failures = 0;
+        }
+        self.failed_ms = now_ms;
+        let stuck = fault.code == SessionError::EngineSilent.code();
+        self.failures = if stuck { FAILURES } else { self.failures + 1 };
+        if fault.code == OUT_OF_MEMORY {
+            self.halvings += 1;
+        }
+    }
+
+    /// It failed too often.
+    pub fn is_out(&self) -> bool {
+        self.only_watches || self.failures >= FAILURES
+    }
+
+    /// Bytes a plan may give it.
+    pub fn share_bytes(&self) -> u64 {
+        match self.is_out() {
+            true => 0,
+            false => self.budget_bytes.checked_shr(self.halvings).unwrap_or(0),
+        }
     }
 
     pub fn view(&self, member: MemberId, ring: Option<&Ring>) -> MemberView {
@@ -97,7 +141,7 @@ pub(crate) fn shown_fault(fault: Fault) -> Fault {
 }
 
 /// A name without control characters and of bounded length.
-fn shown(name: &str) -> String {
+pub(crate) fn shown(name: &str) -> String {
     name.chars()
         .filter(|c| !c.is_control())
         .take(NAME_CHARS)

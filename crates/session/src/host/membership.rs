@@ -3,12 +3,14 @@
 use plan::{EngineProfile, MemberId};
 use proto::Control;
 
-use super::member::{Member, shown_engines};
+use super::member::{Member, shown, shown_engines};
 use super::{Host, MAX_MEMBERS};
 use crate::error::SessionError;
 use crate::pulse::Pulse;
 use crate::seam::{Event, Output};
 
+/// A connection to a member that was put out is closed so much later, ms.
+const LINGER_MS: u64 = 500;
 /// The members' view is told no more often than this.
 const TELL_MS: u64 = 250;
 
@@ -31,12 +33,21 @@ impl Host {
         self.members.insert(member, Member::connected(self.now_ms));
     }
 
-    pub(super) fn on_hello(&mut self, from: MemberId, name: &str, budget_bytes: u64) {
+    pub(super) fn on_hello(
+        &mut self,
+        from: MemberId,
+        name: &str,
+        budget_bytes: u64,
+        client: Option<String>,
+    ) {
+        let client = client.map(|client| shown(&client));
+        let crashes = client.as_ref().and_then(|client| self.crashes.get(client));
+        let crashes = crashes.copied().unwrap_or(0);
         let others: Vec<MemberId> = self.greeted_peers().filter(|id| *id != from).collect();
         let Some(member) = self.members.get_mut(&from).filter(|member| !member.greeted) else {
             return self.expel(from, "it greeted twice");
         };
-        member.greet(name, budget_bytes);
+        member.greet(name, budget_bytes, client, crashes);
         let welcome = Control::Welcome {
             model: self.config.model.clone(),
             hidden_width: self.config.graph.hidden_width,
@@ -46,6 +57,7 @@ impl Host {
         for other in others {
             self.introduce(from, other);
         }
+        self.tell_plan(from);
         self.changed = true;
         self.update_capacity();
     }
@@ -74,7 +86,7 @@ impl Host {
         });
         self.changed = true;
         self.update_capacity();
-        self.plan_when_measured();
+        self.fulfil_wish();
     }
 
     /// Signalling of this page's own connections goes through the server, not through here; what is for a peer is passed on.
@@ -91,9 +103,22 @@ impl Host {
         }
     }
 
-    /// A member is gone; its place in the plan cannot be filled.
-    pub(super) fn lose(&mut self, member: MemberId) {
+    /// A member said that it goes; others take over what it held.
+    pub(super) fn part(&mut self, member: MemberId) {
         self.remove(member, SessionError::MemberLost { member });
+    }
+
+    /// A member is gone without a word. A tab that ends while it loads may have had too little memory: it gets less the next time.
+    pub(super) fn lose(&mut self, member: MemberId) {
+        let loads = |placed: &super::Placed| placed.loading.contains(&member);
+        let client = self
+            .members
+            .get(&member)
+            .and_then(|member| member.client.clone());
+        if let Some(client) = client.filter(|_| self.placed.as_ref().is_some_and(loads)) {
+            *self.crashes.entry(client).or_default() += 1;
+        }
+        self.part(member);
     }
 
     /// A member that breaks the rules is put out.
@@ -108,7 +133,8 @@ impl Host {
             let epoch = self.epoch;
             self.outbox
                 .control(member, &Control::Failed { epoch, fault });
-            self.outbox.push(Output::Disconnect { member });
+            // Until then it hears why.
+            self.partings.push((self.now_ms + LINGER_MS, member));
         }
         if !needed {
             self.outbox.fail(error.clone());
@@ -124,17 +150,28 @@ impl Host {
             other.round_trips.remove(&member);
         }
         if self.needs(member) {
-            self.drop_plan(error);
+            self.interrupt(error);
         }
         self.changed = true;
         self.update_capacity();
-        self.plan_when_measured();
+        self.fulfil_wish();
     }
 
     fn needs(&self, member: MemberId) -> bool {
         self.placed
             .as_ref()
             .is_some_and(|placed| placed.ring.contains(member))
+    }
+
+    /// Connections of members that were put out end.
+    pub(super) fn close_partings(&mut self) {
+        let now_ms = self.now_ms;
+        for (_, member) in self
+            .partings
+            .extract_if(.., |(due_ms, _)| *due_ms <= now_ms)
+        {
+            self.outbox.push(Output::Disconnect { member });
+        }
     }
 
     pub(super) fn silent_members(&self) -> Vec<MemberId> {

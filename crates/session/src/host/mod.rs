@@ -21,7 +21,11 @@ use crate::seam::{
 };
 use generation::{Answer, Leg};
 use member::Member;
-use planning::Placed;
+use planning::{Placed, Wish};
+
+use crate::history::History;
+
+use crate::watch::Watch;
 
 /// Members of a room, the host among them: a full mesh of more is too much for a phone.
 pub const MAX_MEMBERS: usize = 8;
@@ -59,13 +63,20 @@ pub struct Host {
     members: BTreeMap<MemberId, Member>,
     next_member: u32,
     jobs: BTreeMap<JobId, Doing>,
-    /// Planning waits for measurements.
-    begun: bool,
+    wish: Wish,
     epoch: u32,
     placed: Option<Placed>,
+    /// A plan was loaded once.
+    was_ready: bool,
     request: u32,
     answer: Option<Answer>,
+    history: History,
     capacity: Option<Event>,
+    /// Connections that end, and when.
+    partings: Vec<(u64, MemberId)>,
+    /// How often tabs ended while they loaded.
+    crashes: BTreeMap<String, u32>,
+    watch: Watch,
     /// The members' view changed and was not told yet.
     changed: bool,
     tell_due_ms: u64,
@@ -93,12 +104,17 @@ impl Host {
             members: BTreeMap::from([(MemberId::HOST, me)]),
             next_member: 1,
             jobs: BTreeMap::from([(measure, Doing::Measure)]),
-            begun: false,
+            wish: Wish::Nothing,
             epoch: 0,
             placed: None,
+            was_ready: false,
             request: 0,
             answer: None,
+            history: History::default(),
             capacity: None,
+            partings: Vec::new(),
+            crashes: BTreeMap::new(),
+            watch: Watch::default(),
             changed: true,
             tell_due_ms: 0,
             over: false,
@@ -131,13 +147,18 @@ impl Host {
             Input::Timeout => {}
             Input::Connected { member } => self.on_connected(member),
             Input::Disconnected { member } => self.lose(member),
+            // Only guests are let in.
+            Input::Readmitted { .. } => {}
             Input::Received {
                 from,
                 channel,
                 bytes,
             } => self.on_received(from, channel, bytes),
             Input::LocalSignal { to, payload } => self.on_local_signal(to, payload),
-            Input::Computed { job, result } => self.on_computed(job, result),
+            Input::Computed { job, result } => {
+                self.watch.heard(now_ms);
+                self.on_computed(job, result);
+            }
             Input::Command(command) => self.on_command(command),
         }
         self.keep_time();
@@ -157,7 +178,21 @@ impl Host {
             let pulse = member.pulse.as_ref()?;
             Some(pulse.due_ms())
         });
-        pulses.chain(self.changed.then_some(self.tell_due_ms)).min()
+        let view = self.changed.then_some(self.tell_due_ms);
+        let engine = self.engine_owes().then(|| self.watch.due_ms());
+        let answer = self.stall_due_ms();
+        let partings = self.partings.iter().map(|(due_ms, _)| *due_ms);
+        pulses
+            .chain(view)
+            .chain(engine)
+            .chain(answer)
+            .chain(partings)
+            .min()
+    }
+
+    fn engine_owes(&self) -> bool {
+        let mut doing = self.jobs.values();
+        doing.any(|doing| !matches!(doing, Doing::Measure))
     }
 
     fn on_command(&mut self, command: Command) {
@@ -210,16 +245,20 @@ impl Host {
                 self.outbox.fail(fault);
                 self.on_measured(MemberId::HOST, Vec::new());
             }
-            (Some(Doing::Load { epoch }), Computed::Loaded { .. }) => {
-                self.on_loaded(MemberId::HOST, epoch);
+            (Some(Doing::Load { epoch }), Computed::Loaded { cached_columns, .. }) => {
+                self.on_own_loaded(epoch, &cached_columns);
             }
             (Some(Doing::Run { request, leg }), Computed::Ran { values, compute_ms }) => {
                 self.on_ran(request, leg, &values, compute_ms);
             }
-            (Some(_), Computed::Failed(fault)) => self.drop_plan(fault),
-            (Some(_), _) => self.drop_plan(SessionError::Engine {
-                detail: "an answer to another kind of job",
-            }),
+            (Some(_), Computed::Failed(fault)) => self.on_failed(MemberId::HOST, fault),
+            (Some(_), _) => self.on_failed(
+                MemberId::HOST,
+                SessionError::Engine {
+                    detail: "an answer to another kind of job",
+                }
+                .into(),
+            ),
         }
     }
 
@@ -230,16 +269,34 @@ impl Host {
             .values_mut()
             .filter_map(|member| member.pulse.as_mut());
         pulses.for_each(|pulse| pulse.heard(now_ms));
+        self.watch.heard(now_ms);
+        if let Some(answer) = &mut self.answer {
+            answer.moved(now_ms);
+        }
     }
 
-    /// What is due: beats, lost members, the members' view.
+    /// What is due: beats, lost members, a stuck engine or answer, the members' view.
     fn keep_time(&mut self) {
         if self.over {
             return;
         }
+        self.close_partings();
         for member in self.silent_members() {
             self.outbox.push(Output::Disconnect { member });
             self.lose(member);
+        }
+        match self.engine_owes() {
+            true if self.watch.is_silent(self.now_ms) => {
+                self.on_failed(MemberId::HOST, SessionError::EngineSilent.into());
+            }
+            true => {}
+            false => self.watch.heard(self.now_ms),
+        }
+        if self
+            .stall_due_ms()
+            .is_some_and(|due_ms| due_ms <= self.now_ms)
+        {
+            self.interrupt(SessionError::Stalled);
         }
         for (id, member) in &mut self.members {
             if let Some(pulse) = &mut member.pulse {

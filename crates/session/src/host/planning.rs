@@ -7,7 +7,7 @@ use plan::{
     EngineProfile, HopMatrix, MemberId, PhoneProfile, PlanError, Power, Problem, UnitNeed, Wishes,
     Workload,
 };
-use proto::{Control, Fault};
+use proto::{Cached, Control, Fault};
 
 use super::{Doing, Host};
 use crate::error::SessionError;
@@ -18,11 +18,30 @@ use crate::seam::{Event, Job};
 /// Round trip assumed until the first beat was answered, ms.
 const UNMEASURED_RTT_MS: f64 = 20.0;
 
+/// What codes of an engine's failures begin with.
+const ENGINE: &str = "engine.";
+
+/// What the room is to be given.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Wish {
+    /// What it has is enough.
+    Nothing,
+    /// A first plan, once every phone has been measured.
+    Plan,
+    /// Another plan, from the phones that have been measured, as soon as these can hold the model.
+    Mend {
+        /// Why there was none so far, as the page was told.
+        told: Option<Fault>,
+    },
+}
+
 /// A plan in force.
 pub(crate) struct Placed {
     pub ring: Ring,
     /// Members that still load.
     pub loading: BTreeSet<MemberId>,
+    /// What the others still have of the request being answered.
+    pub held: BTreeMap<MemberId, Cached>,
 }
 
 impl Host {
@@ -30,20 +49,37 @@ impl Host {
         if self.answer.is_some() {
             return Err(SessionError::Busy);
         }
-        self.begun = true;
-        self.plan_when_measured();
+        self.wish = Wish::Plan;
+        self.fulfil_wish();
         Ok(())
     }
 
-    /// Plans once every member has been measured, if that was asked for.
-    pub(super) fn plan_when_measured(&mut self) {
-        if !self.begun || !self.all_measured() {
-            return;
+    /// Makes the plan that is waited for, if that is possible now.
+    pub(super) fn fulfil_wish(&mut self) {
+        match &self.wish {
+            Wish::Nothing => {}
+            Wish::Plan if !self.all_measured() => {}
+            Wish::Plan => {
+                self.wish = Wish::Nothing;
+                if let Err(error) = self.place() {
+                    self.outbox.fail(error);
+                }
+            }
+            Wish::Mend { told } => {
+                let told = told.clone();
+                match self.place() {
+                    Ok(()) => self.wish = Wish::Nothing,
+                    Err(error) => self.wait_for_phones(told, error.into()),
+                }
+            }
         }
-        self.begun = false;
-        if let Err(error) = self.place() {
-            self.outbox.fail(error);
+    }
+
+    fn wait_for_phones(&mut self, told: Option<Fault>, why: Fault) {
+        if told.as_ref() != Some(&why) {
+            self.outbox.event(Event::Interrupted { fault: why.clone() });
         }
+        self.wish = Wish::Mend { told: Some(why) };
     }
 
     fn all_measured(&self) -> bool {
@@ -75,9 +111,34 @@ impl Host {
         }
         self.load_own(&ring);
         let loading = ring.plan.stages.iter().map(|stage| stage.member).collect();
-        self.placed = Some(Placed { ring, loading });
+        let held = BTreeMap::new();
+        self.placed = Some(Placed {
+            ring,
+            loading,
+            held,
+        });
         self.changed = true;
         Ok(())
+    }
+
+    /// Somebody who comes later learns what the others do, and keeps nothing for it.
+    pub(super) fn tell_plan(&mut self, to: MemberId) {
+        let Some(placed) = &self.placed else { return };
+        let plan = placed.ring.plan.clone();
+        let epoch = plan.epoch;
+        let unit_kinds = self
+            .config
+            .graph
+            .units
+            .iter()
+            .map(|unit| unit.kind)
+            .collect();
+        let assign = Control::Assign { plan, unit_kinds };
+        self.outbox.control(to, &assign);
+        if placed.loading.is_empty() {
+            let resume = None;
+            self.outbox.control(to, &Control::Ready { epoch, resume });
+        }
     }
 
     fn load_own(&mut self, ring: &Ring) {
@@ -106,7 +167,17 @@ impl Host {
         self.changed = true;
     }
 
-    pub(super) fn on_loaded(&mut self, from: MemberId, epoch: u32) {
+    pub(super) fn on_own_loaded(&mut self, epoch: u32, cached_columns: &[u32]) {
+        let ring = self.placed.as_ref().map(|placed| &placed.ring);
+        let cut = ring
+            .and_then(|ring| ring.stage(0))
+            .map_or(0, |stage| stage.units.end);
+        let cached = cached_columns.first().copied().unwrap_or(0);
+        let held = self.history.held(cached, cut);
+        self.on_loaded(MemberId::HOST, epoch, held);
+    }
+
+    pub(super) fn on_loaded(&mut self, from: MemberId, epoch: u32, held: Cached) {
         let Some(placed) = self
             .placed
             .as_mut()
@@ -117,14 +188,23 @@ impl Host {
         if !placed.loading.remove(&from) {
             return;
         }
+        placed.held.insert(from, held);
         let everyone = placed.loading.is_empty();
         if let Some(member) = self.members.get_mut(&from) {
             member.loaded_bytes = member.assigned_bytes;
         }
         self.changed = true;
         if everyone {
-            self.broadcast_to_greeted(&Control::Ready { epoch });
+            self.was_ready = true;
+            let resume = self.resume_points();
+            self.broadcast_to_greeted(&Control::Ready {
+                epoch,
+                resume: resume.clone(),
+            });
             self.outbox.event(Event::Ready { epoch });
+            if let Some(resume) = resume {
+                self.resume(resume);
+            }
         }
     }
 
@@ -135,18 +215,47 @@ impl Host {
             .as_ref()
             .is_some_and(|placed| placed.ring.plan.epoch == epoch && placed.ring.contains(from));
         match current {
-            true => self.drop_plan(fault),
+            true if fault.code.starts_with(ENGINE) => self.on_failed(from, fault),
+            true => self.interrupt(fault),
             false => self.outbox.fail(fault),
         }
     }
 
-    /// The plan cannot be used any more, nor the answer being written with it.
-    pub(super) fn drop_plan(&mut self, why: impl Into<Fault>) {
+    /// A member's engine failed: it is tried again, and then not any more. Without the host there is no plan.
+    pub(super) fn on_failed(&mut self, member: MemberId, fault: Fault) {
+        let now_ms = self.now_ms;
+        let Some(failing) = self.members.get_mut(&member) else {
+            return;
+        };
+        failing.strike(now_ms, &fault);
+        match member == MemberId::HOST && failing.is_out() {
+            true => self.give_up(fault),
+            false => self.interrupt(fault),
+        }
+    }
+
+    /// The plan cannot be used any more: another one takes its place, and the answer goes on with that.
+    pub(super) fn interrupt(&mut self, why: impl Into<Fault>) {
+        self.drop_plan();
+        if let Some(answer) = &mut self.answer {
+            answer.rewind();
+        }
+        self.outbox.event(Event::Interrupted { fault: why.into() });
+        self.wish = Wish::Mend { told: None };
+        self.fulfil_wish();
+    }
+
+    fn give_up(&mut self, why: Fault) {
         self.end_request();
+        self.drop_plan();
+        self.wish = Wish::Nothing;
+        self.outbox.fail(why);
+    }
+
+    fn drop_plan(&mut self) {
         self.placed = None;
         self.jobs.retain(|_, doing| matches!(doing, Doing::Measure));
         self.changed = true;
-        self.outbox.fail(why);
     }
 
     /// Tells the page when what the phones can hold changed.
@@ -218,7 +327,7 @@ impl Host {
     fn problem(&self) -> Problem {
         let phones = self.members.iter().map(|(id, member)| PhoneProfile {
             member: *id,
-            budget_bytes: member.budget_bytes,
+            budget_bytes: member.share_bytes(),
             engines: member.engines.clone().unwrap_or_default(),
             power: Power::Unknown,
             download_bytes_per_ms: None,

@@ -1,7 +1,7 @@
 //! What peers may say to the host.
 
 use plan::MemberId;
-use proto::{Control, Slice};
+use proto::{Control, ProtoError, Slice};
 
 use super::Host;
 use super::member::shown_fault;
@@ -32,8 +32,12 @@ impl Host {
         match message {
             Control::Ping { sent_ms } => self.outbox.control(from, &Control::Pong { sent_ms }),
             Control::Pong { sent_ms } => self.on_pong(from, sent_ms),
-            Control::Bye => self.lose(from),
-            Control::Hello { name, budget_bytes } => self.on_hello(from, &name, budget_bytes),
+            Control::Bye => self.part(from),
+            Control::Hello {
+                name,
+                budget_bytes,
+                client,
+            } => self.on_hello(from, &name, budget_bytes, client),
             _ if !greeted => self.expel(from, "it did not greet"),
             Control::Measured { engines } => self.on_measured(from, engines),
             Control::RoundTrips { ms } => self.on_round_trips(from, ms),
@@ -48,7 +52,7 @@ impl Host {
                 bytes_total,
                 bytes_fetched,
             } => self.on_progress(from, epoch, [bytes_done, bytes_total, bytes_fetched]),
-            Control::Loaded { epoch } => self.on_loaded(from, epoch),
+            Control::Loaded { epoch, held } => self.on_loaded(from, epoch, held),
             Control::Failed { epoch, fault } => {
                 self.on_peer_failed(from, epoch, shown_fault(fault))
             }
@@ -85,31 +89,27 @@ impl Host {
             return;
         };
         let before = core::mem::replace(&mut member.round_trips, known.into_iter().collect());
-        let lost = before
-            .into_keys()
-            .filter(|to| !member.round_trips.contains_key(to));
-        let lost: Vec<_> = lost.collect();
+        let mut lost: Vec<_> = before.into_keys().collect();
+        lost.retain(|to| !member.round_trips.contains_key(to));
         for to in lost {
             self.on_link_lost(from, to);
         }
     }
 
-    /// Frames on their way between two neighbours are gone; from the next question on, the host relays.
+    /// Frames on their way between two neighbours are gone; in the next plan the host relays. The other end will tell the same loss.
     fn on_link_lost(&mut self, from: MemberId, to: MemberId) {
-        let runs_to = |a: MemberId, b: MemberId| {
-            let ring = self.placed.as_ref().map(|placed| &placed.ring);
-            let stages = ring.map_or(&[][..], |ring| &ring.plan.stages);
-            let mut pairs = stages.iter().zip(stages.iter().skip(1));
-            pairs.any(|(first, second)| (first.member, second.member) == (a, b))
-        };
-        // Whoever sends stopped before: that report has ended the answer of its time, and this one is of the same loss.
-        let sender_stopped = || {
-            let sender = self.members.get(&to);
-            sender.is_none_or(|sender| !sender.round_trips.contains_key(&from))
-        };
-        let needed = runs_to(from, to) || (runs_to(to, from) && !sender_stopped());
-        if needed && self.end_request().is_some() {
-            self.outbox.fail(SessionError::LinkLost { from, to });
+        if let Some(other) = self.members.get_mut(&to) {
+            other.round_trips.remove(&from);
+        }
+        let ring = self.placed.as_ref().map(|placed| &placed.ring);
+        let stages = ring.map_or(&[][..], |ring| &ring.plan.stages);
+        let mut pairs = stages.iter().zip(stages.iter().skip(1));
+        let needed = pairs.any(|(first, second)| {
+            let pair = (first.member, second.member);
+            pair == (from, to) || pair == (to, from)
+        });
+        if needed && self.answer.is_some() {
+            self.interrupt(SessionError::LinkLost { from, to });
         }
     }
 
@@ -146,9 +146,14 @@ impl Host {
         let Some(member) = self.members.get_mut(&from) else {
             return Ok(());
         };
-        match member.assembler.add(slice, most_bytes)? {
-            Some(frame) => self.on_frame(from, &frame),
-            None => Ok(()),
+        match member.assembler.add(slice, most_bytes) {
+            Ok(Some(frame)) => self.on_frame(from, &frame),
+            Ok(None) => Ok(()),
+            Err(ProtoError::Order) => {
+                self.interrupt(SessionError::FrameLost { from });
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
         }
     }
 }

@@ -5,14 +5,16 @@ mod segment;
 
 use std::collections::BTreeMap;
 
-use model::{NumericClass, UnitKind};
-use plan::MemberId;
-use proto::{Assembler, Control, Fault};
+use model::{EngineKind, NumericClass, UnitKind, UnitRange};
+use plan::{EngineProfile, MemberId};
+use proto::{Assembler, Control, Fault, ModelReference};
 
 use crate::error::SessionError;
+use crate::history::History;
 use crate::outbox::Outbox;
 use crate::pulse::{self, Pulse};
 use crate::seam::{Command, Computed, EngineChoice, Event, Input, Job, JobId, Output};
+use crate::watch::Watch;
 use segment::Segment;
 
 /// What a page joins with.
@@ -26,7 +28,13 @@ pub struct PeerConfig {
     pub budget_bytes: u64,
     /// Executors this page allows.
     pub engine: EngineChoice,
+    /// Tells this tab from all others, also after it was loaded again; random, and known to the room's host only.
+    pub client: Option<String>,
 }
+
+/// After the host was lost: how long the segment stays loaded, and how long the host is looked for, ms.
+const KEEP_MS: u64 = 6_000;
+const SEEK_MS: u64 = 30_000;
 
 /// A connection to another member.
 struct Link {
@@ -56,8 +64,19 @@ pub struct Peer {
     room: Option<RoomFacts>,
     jobs: BTreeMap<JobId, Doing>,
     segment: Option<Segment>,
+    history: History,
+    /// The engine holds a segment of this class, or loads one.
+    holds: Option<NumericClass>,
+    /// What is being measured, and what was.
+    measuring: Option<ModelReference>,
+    measured: Option<(ModelReference, Vec<EngineProfile>)>,
+    watch: Watch,
+    /// The host was lost then, and is looked for.
+    seeking_since_ms: Option<u64>,
     /// Epoch of the latest plan, whether or not this page is in it.
     epoch: u32,
+    /// The latest request that the host announced.
+    begun_request: u32,
     /// Requests up to this one are stale.
     ended_request: u32,
     over: bool,
@@ -74,7 +93,14 @@ impl Peer {
             room: None,
             jobs: BTreeMap::new(),
             segment: None,
+            history: History::default(),
+            holds: None,
+            measuring: None,
+            measured: None,
+            watch: Watch::default(),
+            seeking_since_ms: None,
             epoch: 0,
+            begun_request: 0,
             ended_request: 0,
             over: false,
         }
@@ -83,6 +109,11 @@ impl Peer {
     /// The number the host gave it.
     pub const fn me(&self) -> MemberId {
         self.config.me
+    }
+
+    /// The host was lost and is looked for.
+    pub(crate) const fn is_seeking(&self) -> bool {
+        self.seeking_since_ms.is_some()
     }
 
     /// Tells it something. `now_ms` never runs backwards.
@@ -98,6 +129,7 @@ impl Peer {
             Input::Timeout => {}
             Input::Connected { member } => self.on_connected(member),
             Input::Disconnected { member } => self.lose(member),
+            Input::Readmitted { me } => self.config.me = me,
             Input::Received {
                 from,
                 channel,
@@ -108,7 +140,10 @@ impl Peer {
                 to,
                 payload,
             }),
-            Input::Computed { job, result } => self.on_computed(job, result),
+            Input::Computed { job, result } => {
+                self.watch.heard(now_ms);
+                self.on_computed(job, result);
+            }
             Input::Command(Command::Leave) => self.leave(),
             Input::Command(_) => self.outbox.fail(SessionError::HostOnly),
         }
@@ -125,7 +160,21 @@ impl Peer {
         if self.over {
             return None;
         }
-        self.links.values().map(|link| link.pulse.due_ms()).min()
+        let pulses = self.links.values().map(|link| link.pulse.due_ms());
+        let engine = self.engine_owes().then(|| self.watch.due_ms());
+        let seeking = self.seeking_since_ms.map(|since_ms| match self.holds {
+            Some(_) => since_ms + KEEP_MS,
+            None => since_ms + SEEK_MS,
+        });
+        pulses.chain(engine).chain(seeking).min()
+    }
+
+    fn engine_owes(&self) -> bool {
+        let loads = self
+            .jobs
+            .values()
+            .any(|doing| matches!(doing, Doing::Load { .. }));
+        loads || self.segment.as_ref().is_some_and(Segment::runs)
     }
 
     fn on_connected(&mut self, member: MemberId) {
@@ -134,9 +183,11 @@ impl Peer {
             assembler: Assembler::default(),
         };
         if self.links.insert(member, link).is_none() && member == MemberId::HOST {
+            self.seeking_since_ms = None;
             self.tell_host(&Control::Hello {
                 name: self.config.name.clone(),
                 budget_bytes: self.config.budget_bytes,
+                client: self.config.client.clone(),
             });
         }
     }
@@ -147,12 +198,46 @@ impl Peer {
             return;
         }
         match member {
-            MemberId::HOST => self.end_for(SessionError::HostLost),
+            MemberId::HOST => self.seek_host(),
             _ => self.tell_round_trips(),
         }
     }
 
+    /// The host may be back soon, or this page was away itself: it asks to be let in again, and for a while keeps what it holds.
+    fn seek_host(&mut self) {
+        self.outbox.push(Output::Disconnect {
+            member: MemberId::HOST,
+        });
+        for member in core::mem::take(&mut self.links).into_keys() {
+            self.outbox.push(Output::Disconnect { member });
+        }
+        self.room = None;
+        self.segment = None;
+        self.jobs.retain(|_, doing| matches!(doing, Doing::Measure));
+        self.epoch = 0;
+        self.begun_request = 0;
+        self.ended_request = 0;
+        self.seeking_since_ms = Some(self.now_ms);
+        let fault = SessionError::HostLost.into();
+        self.outbox.event(Event::Interrupted { fault });
+        self.outbox.push(Output::Rejoin);
+    }
+
+    /// What is held goes after a while without the host, then hope.
+    fn keep_seeking(&mut self) {
+        let Some(since_ms) = self.seeking_since_ms else {
+            return;
+        };
+        if self.now_ms >= since_ms + KEEP_MS {
+            self.free();
+        }
+        if self.now_ms >= since_ms + SEEK_MS {
+            self.end_for(SessionError::HostLost);
+        }
+    }
+
     fn end_for(&mut self, why: impl Into<Fault>) {
+        self.free();
         self.over = true;
         self.outbox.fail_for_good(why);
     }
@@ -161,21 +246,29 @@ impl Peer {
         for member in self.links.keys() {
             self.outbox.control(*member, &Control::Bye);
         }
+        self.free();
         self.over = true;
         self.outbox.event(Event::Left);
     }
 
-    fn on_welcome(&mut self, model: crate::seam::ModelReference, room: RoomFacts) {
-        let job = self.outbox.compute(Job::Measure {
-            model,
-            class: room.class,
-            only: self.config.engine.only(),
-        });
-        self.jobs.insert(job, Doing::Measure);
+    fn on_welcome(&mut self, model: ModelReference, room: RoomFacts) {
+        let class = room.class;
         self.room = Some(room);
         self.outbox.event(Event::Joined {
             member: self.config.me,
         });
+        if let Some((_, engines)) = self.measured.as_ref().filter(|(of, _)| *of == model) {
+            let engines = engines.clone();
+            return self.tell_host(&Control::Measured { engines });
+        }
+        self.measured = None;
+        let job = self.outbox.compute(Job::Measure {
+            model: model.clone(),
+            class,
+            only: self.config.engine.only(),
+        });
+        self.jobs.insert(job, Doing::Measure);
+        self.measuring = Some(model);
     }
 
     fn on_assign(&mut self, plan: plan::Plan, unit_kinds: Vec<UnitKind>) {
@@ -187,14 +280,28 @@ impl Peer {
             plan: plan.clone(),
             unit_kinds,
         });
-        if let Some(segment) = &self.segment {
-            let stage = segment.stage;
-            let job = self.outbox.compute(Job::Load {
-                stages: vec![stage.units],
-                engine: stage.engine,
-                class: plan.class,
-            });
-            self.jobs.insert(job, Doing::Load { epoch: plan.epoch });
+        match self.segment.as_ref().map(|segment| segment.stage) {
+            Some(stage) => {
+                let job = self.load(vec![stage.units], stage.engine, plan.class);
+                self.jobs.insert(job, Doing::Load { epoch: plan.epoch });
+            }
+            None => self.free(),
+        }
+    }
+
+    fn load(&mut self, stages: Vec<UnitRange>, engine: EngineKind, class: NumericClass) -> JobId {
+        self.holds = Some(class).filter(|_| !stages.is_empty());
+        self.outbox.compute(Job::Load {
+            stages,
+            engine,
+            class,
+        })
+    }
+
+    /// What is not needed any more is given back; nobody waits for the answer.
+    fn free(&mut self) {
+        if let Some(class) = self.holds {
+            self.load(Vec::new(), EngineKind::Cpu, class);
         }
     }
 
@@ -204,7 +311,8 @@ impl Peer {
             .as_mut()
             .filter(|segment| segment.is_running(job))
         {
-            let done = segment.on_ran(result, &self.links, &mut self.outbox);
+            let done = segment.on_ran(result, &mut self.history, &self.links, &mut self.outbox);
+            let done = done.and_then(|()| self.run_segment().map_err(Fault::from));
             if let Err(fault) = done {
                 self.fail_plan(fault);
             }
@@ -229,10 +337,14 @@ impl Peer {
                     bytes_fetched,
                 });
             }
-            (Doing::Load { epoch }, Computed::Loaded { .. }) => {
-                self.tell_host(&Control::Loaded { epoch });
+            (Doing::Load { epoch }, Computed::Loaded { cached_columns, .. }) => {
+                let cached = cached_columns.first().copied().unwrap_or(0);
+                let cut = self.segment.as_ref().map(|segment| segment.stage.units.end);
+                let held = self.history.held(cached, cut.unwrap_or(0));
+                self.tell_host(&Control::Loaded { epoch, held });
             }
             (Doing::Measure, Computed::Measured { engines }) => {
+                self.measured = self.measuring.take().map(|model| (model, engines.clone()));
                 self.tell_host(&Control::Measured { engines });
             }
             (Doing::Measure, Computed::Failed(fault)) => {
@@ -261,8 +373,14 @@ impl Peer {
         });
     }
 
+    fn on_engine_silent(&mut self) {
+        self.jobs.retain(|_, doing| matches!(doing, Doing::Measure));
+        self.fail_plan(SessionError::EngineSilent);
+    }
+
     /// Whatever others said in the meantime is still in the queue.
     fn forgive_silence(&mut self, now_ms: u64) {
+        self.watch.heard(now_ms);
         for link in self.links.values_mut() {
             link.pulse.heard(now_ms);
         }
@@ -271,6 +389,15 @@ impl Peer {
     fn keep_time(&mut self) {
         if self.over {
             return;
+        }
+        self.keep_seeking();
+        if self.over {
+            return;
+        }
+        match self.engine_owes() {
+            true if self.watch.is_silent(self.now_ms) => self.on_engine_silent(),
+            true => {}
+            false => self.watch.heard(self.now_ms),
         }
         let links = self.links.iter();
         let silent: Vec<_> = links

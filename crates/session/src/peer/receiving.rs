@@ -1,9 +1,9 @@
 //! What others may say to a peer.
 
 use plan::MemberId;
-use proto::{Control, Slice};
+use proto::{Control, ProtoError, Resume, Slice};
 
-use super::segment::Segment;
+use super::segment::{Added, Segment};
 use super::{Peer, RoomFacts};
 use crate::error::SessionError;
 use crate::seam::{Channel, Event, Output};
@@ -45,6 +45,7 @@ impl Peer {
             Control::Ping { sent_ms } => self.outbox.control(from, &Control::Pong { sent_ms }),
             Control::Pong { sent_ms } => self.on_pong(from, sent_ms),
             Control::Bye if from == MemberId::HOST => {
+                self.free();
                 self.over = true;
                 self.outbox.event(Event::Left);
             }
@@ -94,11 +95,16 @@ impl Peer {
             {
                 self.on_assign(plan, unit_kinds);
             }
-            Control::Ready { epoch } if epoch == self.epoch => {
+            Control::Ready { epoch, resume } if epoch == self.epoch => {
                 self.outbox.event(Event::Ready { epoch });
+                return self.on_ready(resume);
             }
             Control::Ready { .. } => {}
-            Control::BeginRequest { request } => self.forget_before(request),
+            Control::BeginRequest { request } => {
+                self.forget_before(request);
+                self.begun_request = self.begun_request.max(request);
+                return self.run_segment();
+            }
             Control::EndRequest { request } => self.forget_before(request.saturating_add(1)),
             Control::Failed { fault, .. } => self.end_for(fault),
             _ => {
@@ -109,6 +115,24 @@ impl Peer {
             }
         }
         Ok(())
+    }
+
+    /// Every segment is loaded: what was kept and is needed again goes first, then whatever waits.
+    fn on_ready(&mut self, resume: Option<Resume>) -> Result<(), SessionError> {
+        if let Some(resume) = &resume {
+            self.begun_request = self.begun_request.max(resume.request);
+        }
+        let Some(segment) = &mut self.segment else {
+            return Ok(());
+        };
+        let started = segment.start(resume, &self.history, &self.links, &mut self.outbox);
+        match started.map_err(|detail| SessionError::Misbehaved {
+            member: MemberId::HOST,
+            detail,
+        })? {
+            Added::Gap => self.on_frame_lost(MemberId::HOST),
+            Added::Next | Added::Known => self.run_segment(),
+        }
     }
 
     fn on_pong(&mut self, from: MemberId, sent_ms: u64) {
@@ -150,14 +174,34 @@ impl Peer {
         }
         ring.check(segment.index, &header).map_err(misbehaved)?;
         let most_bytes = ring.body_bytes(&header);
-        let Some(frame) = link.assembler.add(slice, most_bytes)? else {
+        let frame = match link.assembler.add(slice, most_bytes) {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return Ok(()),
+            Err(ProtoError::Order) => return self.on_frame_lost(from),
+            Err(error) => return Err(error.into()),
+        };
+        match segment.add(frame).map_err(misbehaved)? {
+            Added::Next => self.run_segment(),
+            Added::Known => Ok(()),
+            Added::Gap => self.on_frame_lost(from),
+        }
+    }
+
+    /// Runs what waits for the engine and belongs to an announced request.
+    pub(super) fn run_segment(&mut self) -> Result<(), SessionError> {
+        let Some(segment) = &mut self.segment else {
             return Ok(());
         };
-        // A new request makes the frames of earlier ones stale, whichever channel says so first.
-        self.ended_request = self.ended_request.max(header.request.saturating_sub(1));
-        segment.forget_through(self.ended_request);
-        segment
-            .on_frame(frame, &mut self.outbox)
-            .map_err(misbehaved)
+        let ran = segment.run_next(self.begun_request, &mut self.outbox);
+        ran.map_err(|detail| SessionError::Misbehaved {
+            member: self.config.me,
+            detail,
+        })
+    }
+
+    /// The answer goes on with a new plan, which every frame of this one is too old for.
+    fn on_frame_lost(&mut self, from: MemberId) -> Result<(), SessionError> {
+        self.fail_plan(SessionError::FrameLost { from });
+        Ok(())
     }
 }

@@ -1,0 +1,494 @@
+//! Random rooms with random faults, from a seed: whatever happens, the answer is the one of an undisturbed phone.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use model::{NumericClass, segment};
+use plan::MemberId;
+use session::{Command, Event};
+
+use crate::{
+    compute::{
+        Storage,
+        adding::{CLASS, UNIT_BYTES, graph, undisturbed},
+    },
+    network::Network,
+    random::Random,
+    room::{Mischief, Model, Room},
+};
+
+const HOST: MemberId = MemberId::HOST;
+/// Faults strike within this time after the room begins to load, ms.
+const TROUBLED_MS: u64 = 2_500;
+/// Until everything that heals has healed, ms after that.
+const HEALED_MS: u64 = 20_000;
+/// An answer that is not there by then will not come, ms.
+const PATIENCE_MS: u64 = 180_000;
+/// How long departed members may stay in the list, ms.
+const SETTLED_MS: u64 = 12_000;
+
+/// What may go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// A phone dies without a word.
+    Crash,
+    /// A tab is closed.
+    Close,
+    /// A person leaves.
+    Leave,
+    /// A page stops for so many ms.
+    Freeze(u64),
+    /// The host's page stops for so many ms.
+    FreezeHost(u64),
+    /// A tab is closed and opened again.
+    Restart,
+    /// Two phones lose their connection.
+    Cut,
+    /// Nothing arrives on one way for so many ms.
+    OneWay(u64),
+    /// Every link loses packets and is slow.
+    BadNetwork,
+    /// A phone becomes so many times slower.
+    Slow(u64),
+    /// A phone's clock jumps ahead, ms.
+    ClockJump(u64),
+    /// A forward call fails.
+    DeviceLost,
+    /// A load fails.
+    OutOfMemory,
+    /// An engine answers nothing any more.
+    Hang,
+    /// Storage takes nothing any more.
+    Quota,
+    /// A message is lost, doubled, late or damaged.
+    Mischief(Mischief),
+    /// The signaling server is away for so many ms.
+    ServerDown(u64),
+    /// Another phone joins.
+    Join,
+}
+
+/// What came of a seed.
+#[derive(Debug, Clone)]
+pub struct Story {
+    /// What it was about.
+    pub seed: u64,
+    /// What happened, with virtual times.
+    pub lines: Vec<String>,
+    /// What was wrong.
+    pub failure: Option<String>,
+}
+
+/// Plays a seed; a panic is a failure, too.
+pub fn play(seed: u64) -> Story {
+    let mut lines = Vec::new();
+    let played = catch_unwind(AssertUnwindSafe(|| Play::new(seed, &mut lines).run()));
+    let failure = match played {
+        Ok(verdict) => verdict.err(),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            Some(format!("panicked: {}", text.unwrap_or_default()))
+        }
+    };
+    Story {
+        seed,
+        lines,
+        failure,
+    }
+}
+
+struct Play<'a> {
+    random: Random,
+    room: Room,
+    blocks: u32,
+    prompt: Vec<u32>,
+    tokens: u32,
+    asked: bool,
+    lines: &'a mut Vec<String>,
+}
+
+impl<'a> Play<'a> {
+    fn new(seed: u64, lines: &'a mut Vec<String>) -> Self {
+        let mut random = Random(seed);
+        let blocks = 4 + random.below(6) as u32;
+        let units = u64::from(blocks) + 2;
+        let peers = 2 + random.below(4);
+        let usable = |units: u64| units * UNIT_BYTES + slack(blocks);
+        let mut budgets = vec![usable(3 + random.below(4))];
+        for _ in 0..peers {
+            budgets.push(usable(units.div_ceil(peers + 1) + 1 + random.below(3)));
+        }
+        let network = Network::new(random.draw(), random.below(25));
+        let model = Model::Adding(Arc::new(graph(blocks)), 1.0);
+        let room = Room::open(model, CLASS, &budgets, network);
+        let prompt = (0..1 + random.below(20)).map(|_| random.below(101) as u32);
+        Self {
+            prompt: prompt.collect(),
+            tokens: 8 + random.below(25) as u32,
+            random,
+            room,
+            blocks,
+            asked: false,
+            lines,
+        }
+    }
+
+    fn say(&mut self, text: &str) {
+        let seconds = self.room.now_ms as f64 / 1000.0;
+        self.lines.push(format!("{seconds:8.3} s  {text}"));
+    }
+
+    fn run(mut self) -> Result<(), String> {
+        let verdict = self.judge();
+        if verdict.is_err() {
+            self.tell_pages();
+        }
+        verdict
+    }
+
+    /// What every page was told, without the lists of members.
+    fn tell_pages(&mut self) {
+        for (id, phone) in &self.room.phones {
+            self.lines.push(format!(
+                "phone {}, {} bytes held:",
+                id.0,
+                phone.resident_bytes()
+            ));
+            for (at_ms, event) in &phone.events {
+                let text = match event {
+                    Event::Planned { plan, .. } => {
+                        let stages = plan.stages.iter();
+                        let stages = stages.map(|stage| {
+                            format!(
+                                "{}: {}..{}",
+                                stage.member.0, stage.units.start, stage.units.end
+                            )
+                        });
+                        format!(
+                            "planned {}: {}",
+                            plan.epoch,
+                            stages.collect::<Vec<_>>().join(", ")
+                        )
+                    }
+                    Event::Ready { epoch } => format!("ready {epoch}"),
+                    Event::Interrupted { fault } => format!("interrupted: {}", fault.message),
+                    Event::Failed { fault, fatal } => {
+                        format!("failed: {}, fatal {fatal}", fault.message)
+                    }
+                    Event::Joined { member } => format!("joined as {}", member.0),
+                    Event::Finished { reason, .. } => format!("finished: {reason}"),
+                    Event::Left => "left".to_owned(),
+                    Event::Members { .. } | Event::Capacity { .. } | Event::Token { .. } => {
+                        continue;
+                    }
+                };
+                self.lines
+                    .push(format!("{:8.3} s    {text}", *at_ms as f64 / 1000.0));
+            }
+        }
+    }
+
+    fn judge(&mut self) -> Result<(), String> {
+        let budgets = self
+            .room
+            .phones
+            .values()
+            .map(|phone| phone.budget_bytes / UNIT_BYTES);
+        let text = format!(
+            "{} blocks, phones of {:?} MiB, {} prompt tokens, {} to write",
+            self.blocks,
+            budgets.collect::<Vec<_>>(),
+            self.prompt.len(),
+            self.tokens
+        );
+        self.say(&text);
+        let begun_ms = self.room.now_ms;
+        self.room.command(HOST, Command::Begin);
+        let mut troubles: Vec<_> = (0..1 + self.random.below(4))
+            .map(|_| (begun_ms + self.random.below(TROUBLED_MS), self.trouble()))
+            .collect();
+        troubles.sort_by_key(|(at, _)| *at);
+        for (at_ms, trouble) in troubles {
+            self.pass_until(at_ms);
+            self.strike(trouble);
+        }
+        self.pass_until(begun_ms + TROUBLED_MS + HEALED_MS);
+        if !self.is_done() {
+            self.help();
+        }
+        let patience_ms = self.room.now_ms + PATIENCE_MS;
+        self.pass_until(patience_ms);
+        self.check_answer()?;
+        self.room.run(SETTLED_MS);
+        if !is_settled(&self.room) {
+            self.help();
+            self.room.run(SETTLED_MS);
+        }
+        self.check_roster()?;
+        self.check_memory()?;
+        self.check_next_answer()
+    }
+
+    fn is_done(&self) -> bool {
+        self.asked && self.room.answers() > 0
+    }
+
+    /// Lets time pass until then, and asks once the room is ready. An answer that is there ends the waiting for it.
+    fn pass_until(&mut self, at_ms: u64) {
+        let left = |room: &Room| at_ms.saturating_sub(room.now_ms);
+        if !self.asked {
+            self.room.run_until(left(&self.room), is_settled);
+            if is_settled(&self.room) {
+                self.asked = true;
+                self.say("asked");
+                self.room.ask(&self.prompt, self.tokens);
+            }
+        }
+        self.room
+            .run_until(left(&self.room), |room| room.answers() > 0);
+        if self.is_done() {
+            self.room.run(left(&self.room).min(TROUBLED_MS));
+        }
+    }
+
+    fn trouble(&mut self) -> Trouble {
+        let r = &mut self.random;
+        match r.below(22) {
+            0 | 1 => Trouble::Crash,
+            2 | 3 => Trouble::Close,
+            4 => Trouble::Leave,
+            5 => Trouble::Freeze(500 + r.below(12_000)),
+            6 => Trouble::FreezeHost(500 + r.below(8_000)),
+            7 => Trouble::Restart,
+            8 => Trouble::Cut,
+            9 => Trouble::OneWay(500 + r.below(12_000)),
+            10 => Trouble::BadNetwork,
+            11 => Trouble::Slow(2 + r.below(8)),
+            12 => Trouble::ClockJump(500 + r.below(60_000)),
+            13 | 14 => Trouble::DeviceLost,
+            15 => Trouble::OutOfMemory,
+            16 => Trouble::Hang,
+            17 => Trouble::Quota,
+            18 | 19 => Trouble::Mischief(match r.below(4) {
+                0 => Mischief::Drop,
+                1 => Mischief::Duplicate,
+                2 => Mischief::Reorder,
+                _ => Mischief::Corrupt,
+            }),
+            20 => Trouble::ServerDown(1_000 + r.below(8_000)),
+            _ => Trouble::Join,
+        }
+    }
+
+    /// Somebody other than the host who is still in the room.
+    fn victim(&mut self) -> Option<MemberId> {
+        let phones = self.room.phones.iter();
+        let live: Vec<_> = phones
+            .filter(|(id, phone)| **id != HOST && !phone.is_over() && phone.frozen.is_none())
+            .map(|(id, _)| *id)
+            .collect();
+        let index = self.random.below(live.len() as u64) as usize;
+        live.get(index).copied()
+    }
+
+    fn strike(&mut self, trouble: Trouble) {
+        let victim = self.victim();
+        self.say(&format!(
+            "{trouble:?}, phone {:?}",
+            victim.map(|victim| victim.0)
+        ));
+        let now_ms = self.room.now_ms;
+        let room = &mut self.room;
+        match (trouble, victim) {
+            (Trouble::FreezeHost(ms), _) => room.freeze(HOST, ms),
+            (Trouble::BadNetwork, _) => {
+                room.network.loss_percent = 5;
+                room.network.delay_ms = 60;
+            }
+            (Trouble::Mischief(mischief), _) => room.mischief = Some(mischief),
+            (Trouble::ServerDown(ms), _) => room.server_up_at_ms = now_ms + ms,
+            (Trouble::Join, _) => self.join(4),
+            (_, None) => {}
+            (Trouble::Crash, Some(victim)) => room.kill(victim),
+            (Trouble::Close, Some(victim)) => drop(room.close_tab(victim)),
+            (Trouble::Leave, Some(victim)) => room.command(victim, Command::Leave),
+            (Trouble::Freeze(ms), Some(victim)) => room.freeze(victim, ms),
+            (Trouble::Restart, Some(victim)) => {
+                let budget_bytes = room.phone(victim).budget_bytes;
+                let storage = room.close_tab(victim);
+                if room.phone(HOST).frozen.is_none() {
+                    // A full room says so, and that is that.
+                    let _ = room.try_join(budget_bytes, storage);
+                }
+            }
+            (Trouble::Cut, Some(victim)) => {
+                let others: Vec<_> = room.linked_to(victim);
+                let other = others.get(self.random.below(others.len() as u64) as usize);
+                if let Some(other) = other {
+                    room.cut(victim, *other);
+                }
+            }
+            (Trouble::OneWay(ms), Some(victim)) => {
+                let others: Vec<_> = room.linked_to(victim);
+                let other = others.get(self.random.below(others.len() as u64) as usize);
+                if let Some(other) = other {
+                    let ends = [victim, *other];
+                    let from = self.random.below(2) as usize;
+                    room.network.block(ends[from], ends[1 - from], now_ms + ms);
+                }
+            }
+            (Trouble::Slow(times), Some(victim)) => {
+                room.phone_mut(victim).ailment.slowness = times as f64
+            }
+            (Trouble::ClockJump(ms), Some(victim)) => {
+                let who = if self.random.below(3) == 0 {
+                    HOST
+                } else {
+                    victim
+                };
+                room.phone_mut(who).clock_ahead_ms += ms;
+            }
+            (Trouble::DeviceLost, Some(victim)) => {
+                let who = if self.random.below(4) == 0 {
+                    HOST
+                } else {
+                    victim
+                };
+                room.phone_mut(who).ailment.broken_runs = 1;
+            }
+            (Trouble::OutOfMemory, Some(victim)) => {
+                room.phone_mut(victim).ailment.broken_loads += 1
+            }
+            (Trouble::Hang, Some(victim)) => room.phone_mut(victim).ailment.hangs = true,
+            (Trouble::Quota, Some(victim)) => {
+                room.phone(victim).storage.borrow_mut().room_for = Some(0)
+            }
+        }
+    }
+
+    fn join(&mut self, units: u64) {
+        let budget_bytes = units * UNIT_BYTES + slack(self.blocks);
+        if self.room.phone(HOST).frozen.is_none() {
+            let _ = self.room.try_join(budget_bytes, Storage::default());
+        }
+    }
+
+    /// Phones come that can hold everything the host cannot; the network is good again.
+    fn help(&mut self) {
+        self.say("help comes");
+        self.room.network.loss_percent = 0;
+        self.room.network.delay_ms = 0;
+        self.join(u64::from(self.blocks) + 2);
+        self.join(u64::from(self.blocks) + 2);
+    }
+
+    fn expected(&self) -> Vec<u32> {
+        undisturbed(self.blocks, CLASS, &self.prompt, self.tokens as usize)
+    }
+
+    /// No gap, no repeat, the ids of an undisturbed run.
+    fn check_answer(&mut self) -> Result<(), String> {
+        let answer = self.room.answer();
+        if !self.is_done() {
+            let why = format!(
+                "no whole answer: {} of {} tokens, {:?}",
+                answer.len(),
+                self.tokens,
+                self.room.interruptions()
+            );
+            return Err(why);
+        }
+        self.say(&format!(
+            "answered; interruptions {:?}",
+            self.room.interruptions()
+        ));
+        match answer == self.expected() {
+            true => Ok(()),
+            false => Err(format!("wrote {answer:?} instead of {:?}", self.expected())),
+        }
+    }
+
+    /// The host's list is who is there, and nobody else.
+    fn check_roster(&self) -> Result<(), String> {
+        let phones = self.room.phones.iter();
+        let live: Vec<_> = phones
+            .filter(|(_, phone)| !phone.is_over())
+            .map(|(id, _)| *id)
+            .collect();
+        let listed = self.room.events(HOST).rev().find_map(|event| match event {
+            Event::Members { members } => Some(
+                members
+                    .iter()
+                    .map(|member| member.member)
+                    .collect::<Vec<_>>(),
+            ),
+            _ => None,
+        });
+        match listed.as_ref() == Some(&live) {
+            true => Ok(()),
+            false => Err(format!("the list is {listed:?}, alive are {live:?}")),
+        }
+    }
+
+    /// Everybody holds what the plan in force gives them, and nothing else.
+    fn check_memory(&self) -> Result<(), String> {
+        let plan = self.room.plan().ok_or("no plan")?;
+        for (id, phone) in &self.room.phones {
+            // A page whose session is over stops its workers; a stuck one does not free anything.
+            if phone.ailment.hangs || phone.is_over() {
+                continue;
+            }
+            let stages = plan.stages.iter().filter(|stage| stage.member == *id);
+            let units: u32 = stages.map(|stage| stage.units.len()).sum();
+            let planned = u64::from(units) * UNIT_BYTES;
+            if phone.resident_bytes() != planned {
+                let held = phone.resident_bytes();
+                return Err(format!(
+                    "phone {} holds {held} bytes, the plan says {planned}",
+                    id.0
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_next_answer(&mut self) -> Result<(), String> {
+        let before = self.room.answers();
+        self.room.ask(&self.prompt, self.tokens);
+        let more = |room: &Room| room.answers() > before;
+        let mut done = self.room.run_until(PATIENCE_MS, more);
+        if !done {
+            // A fault of before took effect only now.
+            self.help();
+            done = self.room.run_until(PATIENCE_MS, more);
+        }
+        match done && self.room.answer() == self.expected() {
+            true => Ok(()),
+            false => Err(format!(
+                "the next answer was {:?}, {:?}",
+                self.room.answer(),
+                self.room.codes(HOST)
+            )),
+        }
+    }
+}
+
+/// The last plan was loaded and nothing interrupted it.
+fn is_settled(room: &Room) -> bool {
+    let last = room.events(HOST).rev().find_map(|event| match event {
+        Event::Ready { .. } => Some(true),
+        Event::Planned { .. } | Event::Interrupted { .. } => Some(false),
+        _ => None,
+    });
+    last == Some(true)
+}
+
+/// What a phone needs besides weights.
+fn slack(blocks: u32) -> u64 {
+    const KV_BYTES: u64 = 64 << 10;
+    let NumericClass { chunk_columns, .. } = CLASS;
+    segment::scratch_bytes(&graph(blocks), chunk_columns) + KV_BYTES
+}

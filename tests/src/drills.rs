@@ -1,0 +1,670 @@
+//! The faults that a room must survive, one by one, in virtual time: each drill says what it measured and whether that is acceptable.
+//!
+//! Every drill checks that its fault took effect, that the answer is the one of an undisturbed phone, and that the host's list is who
+//! is there. Times are of simulated phones and networks: no figure of a real one.
+
+use plan::MemberId;
+use session::{Channel, Command, Event};
+
+use crate::{
+    Room,
+    compute::{
+        Storage,
+        adding::{BLOCKS, UNIT_BYTES, answer_to, room_of, usable_bytes},
+    },
+    room::{Message, Mischief},
+};
+
+const HOST: MemberId = MemberId::HOST;
+const PROMPT: [u32; 11] = [5, 17, 3, 99, 41, 8, 64, 2, 77, 30, 12];
+const TOKENS: u32 = 40;
+const PATIENCE_MS: u64 = 120_000;
+
+/// What a drill found.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// What went wrong.
+    pub fault: &'static str,
+    /// What is acceptable.
+    pub accept: &'static str,
+    /// What was measured, in virtual time.
+    pub measured: String,
+    /// Whether that is acceptable.
+    pub good: bool,
+}
+
+/// A name and the drill.
+pub type Drill = (&'static str, fn() -> Row);
+
+/// All of them.
+pub const DRILLS: [Drill; 21] = [
+    ("tab_closed", tab_closed),
+    ("process_killed", process_killed),
+    ("two_at_once", two_at_once),
+    ("second_while_loading", second_while_loading),
+    ("too_few_are_left", too_few_are_left),
+    ("freeze_and_thaw", freeze_and_thaw),
+    ("stall_without_spare", stall_without_spare),
+    ("one_way_loss", one_way_loss),
+    ("bad_network", bad_network),
+    ("reordered_and_doubled", reordered_and_doubled),
+    ("server_restart", server_restart),
+    ("host_gone", host_gone),
+    ("duplicated_tab", duplicated_tab),
+    ("other_protocol", other_protocol),
+    ("out_of_memory", out_of_memory),
+    ("crash_while_loading", crash_while_loading),
+    ("device_lost", device_lost),
+    ("engine_stuck", engine_stuck),
+    ("storage_full", storage_full),
+    ("hundred_joins", hundred_joins),
+    ("stopped_anywhere", stopped_anywhere),
+];
+
+/// An answer some tokens long, in the middle of the next one.
+fn answering(units: &[u64]) -> Room {
+    let mut room = room_of(units);
+    room.ask(&PROMPT, TOKENS);
+    assert!(room.run_until(PATIENCE_MS, |room| room.answer().len() == 6));
+    room.run(4);
+    room
+}
+
+fn peers_in(room: &Room) -> Vec<MemberId> {
+    room.ring()
+        .into_iter()
+        .filter(|member| *member != HOST)
+        .collect()
+}
+
+/// Virtual ms from a time to the next token; the answer then comes to its right end.
+fn next_token_ms(room: &mut Room, since_ms: u64) -> Option<u64> {
+    let before = room.answers();
+    let ended = |room: &Room| room.answers() > before;
+    let whole =
+        room.run_until(PATIENCE_MS, ended) && room.answer() == answer_to(&PROMPT, TOKENS as usize);
+    let tokens = room.phone(HOST).events.iter();
+    let mut later =
+        tokens.filter(|(at_ms, event)| *at_ms > since_ms && matches!(event, Event::Token { .. }));
+    let next = later.next().map(|(at_ms, _)| at_ms - since_ms);
+    next.filter(|_| whole && roster_is_right(room))
+}
+
+/// After a while the host's list is who is there.
+fn roster_is_right(room: &mut Room) -> bool {
+    room.run(10_000);
+    let listed = room.events(HOST).rev().find_map(|event| match event {
+        Event::Members { members } => Some(
+            members
+                .iter()
+                .map(|member| member.member)
+                .collect::<Vec<_>>(),
+        ),
+        _ => None,
+    });
+    let live = room.phones.iter().filter(|(_, phone)| !phone.is_over());
+    listed == Some(live.map(|(id, _)| *id).collect())
+}
+
+/// The longest of the times a fault cost, if it took effect and the answer was right every time.
+fn row(fault: &'static str, accept: &'static str, most_ms: u64, times_ms: Vec<Option<u64>>) -> Row {
+    let worst = times_ms
+        .into_iter()
+        .collect::<Option<Vec<_>>>()
+        .and_then(|times| times.into_iter().max());
+    Row {
+        fault,
+        accept,
+        measured: worst.map_or_else(|| "failed".to_owned(), |ms| format!("{ms} ms")),
+        good: worst.is_some_and(|ms| ms <= most_ms),
+    }
+}
+
+fn said(fault: &'static str, accept: &'static str, measured: String, good: bool) -> Row {
+    Row {
+        fault,
+        accept,
+        measured,
+        good,
+    }
+}
+
+/// Does a fault to the phone at each place of a ring of three phones, with a spare one.
+fn at_every_place(fault: fn(&mut Room, MemberId)) -> Vec<Option<u64>> {
+    let places = peers_in(&answering(&[4, 4, 4, 4])).len();
+    let strike = |place: usize| {
+        let mut room = answering(&[4, 4, 4, 4]);
+        let victim = *peers_in(&room).get(place)?;
+        let at_ms = room.now_ms;
+        fault(&mut room, victim);
+        let next_ms = next_token_ms(&mut room, at_ms)?;
+        let took = !room.interruptions().is_empty();
+        took.then_some(next_ms)
+    };
+    (0..places).map(strike).collect()
+}
+
+/// A drill.
+pub fn tab_closed() -> Row {
+    let times = at_every_place(|room, victim| drop(room.close_tab(victim)));
+    row(
+        "tab closed mid-token, every place in the ring",
+        "<= 5 s",
+        5_000,
+        times,
+    )
+}
+
+/// A drill.
+pub fn process_killed() -> Row {
+    let times = at_every_place(Room::kill);
+    row(
+        "process killed, every place in the ring",
+        "<= 8 s",
+        8_000,
+        times,
+    )
+}
+
+/// A drill.
+pub fn two_at_once() -> Row {
+    let mut room = answering(&[4, 4, 4, 4, 4]);
+    let at_ms = room.now_ms;
+    for victim in peers_in(&room) {
+        room.kill(victim);
+    }
+    let next_ms = next_token_ms(&mut room, at_ms);
+    row(
+        "two phones killed at once",
+        "<= 15 s",
+        15_000,
+        vec![next_ms],
+    )
+}
+
+/// A drill.
+pub fn second_while_loading() -> Row {
+    let mut room = answering(&[4, 4, 4, 4, 4]);
+    let at_ms = room.now_ms;
+    let plans = |room: &Room| {
+        room.events(HOST)
+            .filter(|event| matches!(event, Event::Planned { .. }))
+            .count()
+    };
+    let before = plans(&room);
+    let victim = peers_in(&room)[0];
+    room.kill(victim);
+    let planned = room.run_until(PATIENCE_MS, |room| plans(room) > before);
+    let newcomer = peers_in(&room)
+        .into_iter()
+        .find(|member| room.phone(*member).resident_bytes() == 0);
+    let struck = newcomer.filter(|_| planned).map(|victim| room.kill(victim));
+    let next_ms = next_token_ms(&mut room, at_ms).filter(|_| struck.is_some());
+    row(
+        "a second phone killed while it loads for the first",
+        "<= 15 s",
+        15_000,
+        vec![next_ms],
+    )
+}
+
+/// A drill.
+pub fn too_few_are_left() -> Row {
+    let mut room = answering(&[4, 4, 4]);
+    let victim = peers_in(&room)[0];
+    room.kill(victim);
+    room.run(8_000);
+    let told = room.events(HOST).rev().find_map(|event| match event {
+        Event::Interrupted { fault } if fault.code == "capacity" => Some(fault.message.clone()),
+        _ => None,
+    });
+    let at_ms = room.now_ms;
+    room.join(usable_bytes(4));
+    let next_ms = next_token_ms(&mut room, at_ms);
+    let named = told
+        .as_ref()
+        .is_some_and(|message| message.contains("MiB short"));
+    let good = named && next_ms.is_some_and(|ms| ms <= 15_000);
+    let measured = format!(
+        "\"{}\"; {} ms after another phone joined",
+        told.unwrap_or_default(),
+        next_ms.unwrap_or_default()
+    );
+    said(
+        "too few phones are left",
+        "typed capacity error naming MiB; goes on when a phone joins",
+        measured,
+        good,
+    )
+}
+
+/// A drill.
+pub fn freeze_and_thaw() -> Row {
+    let mut room = answering(&[4, 4, 4, 4]);
+    let victim = peers_in(&room)[0];
+    let at_ms = room.now_ms;
+    room.freeze(victim, 10_000);
+    let page = room.phone(victim).page;
+    let next_ms = next_token_ms(&mut room, at_ms);
+    room.run(10_000);
+    let phone = room.phones.values().find(|phone| phone.page == page);
+    let joined = phone.and_then(|phone| {
+        let mut joined = phone
+            .events
+            .iter()
+            .filter(|(at, event)| *at > at_ms && matches!(event, Event::Joined { .. }));
+        joined.next().map(|(at, _)| at - at_ms - 10_000)
+    });
+    let good = next_ms.is_some_and(|ms| ms <= 8_000) && joined.is_some_and(|ms| ms <= 5_000);
+    let measured = format!("{next_ms:?} ms to the next token; back {joined:?} ms after it thawed");
+    said(
+        "page frozen for 10 s, with a spare phone",
+        "replaced; late frames dropped; rejoins <= 5 s",
+        measured.replace("Some(", "").replace(')', ""),
+        good,
+    )
+}
+
+/// A drill.
+pub fn stall_without_spare() -> Row {
+    let mut room = answering(&[4, 4, 4]);
+    let victim = peers_in(&room)[0];
+    let fetched = room.phone(victim).storage.borrow().fetched_bytes;
+    let storage = room.phone(victim).storage.clone();
+    room.freeze(victim, 10_000);
+    let thawed_ms = room.now_ms + 10_000;
+    let next_ms = next_token_ms(&mut room, thawed_ms);
+    let next_ms = next_ms.filter(|_| storage.borrow().fetched_bytes == fetched);
+    row(
+        "page frozen for 10 s, no spare phone",
+        "waits; goes on <= 2 s after; no weight fetched again",
+        2_000,
+        vec![next_ms],
+    )
+}
+
+/// A drill.
+pub fn one_way_loss() -> Row {
+    let mut times = Vec::new();
+    for (from, to) in [(0, 1), (1, 0), (1, 2), (2, 1)] {
+        let mut room = answering(&[4, 4, 4, 4]);
+        let mut ring = vec![HOST];
+        ring.extend(peers_in(&room));
+        let (from, to) = (ring[from], ring[to]);
+        let now_ms = room.now_ms;
+        room.network.block(from, to, now_ms + 60_000);
+        times.push(next_token_ms(&mut room, now_ms));
+    }
+    row(
+        "nothing arrives on one way, host or peers",
+        "completes, slower",
+        15_000,
+        times,
+    )
+}
+
+/// A drill.
+pub fn bad_network() -> Row {
+    let mut room = answering(&[4, 4, 4]);
+    room.network.loss_percent = 5;
+    room.network.delay_ms = 300;
+    let at_ms = room.now_ms;
+    let next_ms = next_token_ms(&mut room, at_ms);
+    let calm = room.interruptions().is_empty();
+    row(
+        "5 % of packets lost and 300 ms of delay",
+        "completes, slower",
+        10_000,
+        vec![next_ms.filter(|_| calm)],
+    )
+}
+
+/// A drill.
+pub fn reordered_and_doubled() -> Row {
+    let mut times = Vec::new();
+    for mischief in [
+        Mischief::Reorder,
+        Mischief::Duplicate,
+        Mischief::Drop,
+        Mischief::Corrupt,
+    ] {
+        let mut room = answering(&[4, 4, 4, 4]);
+        room.mischief = Some(mischief);
+        let at_ms = room.now_ms;
+        let next_ms = next_token_ms(&mut room, at_ms);
+        times.push(next_ms.filter(|_| room.mischief.is_none()));
+    }
+    row(
+        "a frame late, doubled, lost or damaged (which channels exclude)",
+        "completes",
+        30_000,
+        times,
+    )
+}
+
+/// A drill.
+pub fn server_restart() -> Row {
+    let tokens = |room: &Room| {
+        let events = room.phone(HOST).events.iter();
+        let tokens = events.filter(|(_, event)| matches!(event, Event::Token { .. }));
+        tokens.map(|(at_ms, _)| *at_ms).collect::<Vec<_>>()
+    };
+    let mut calm = answering(&[4, 4, 4]);
+    let _ = next_token_ms(&mut calm, 0);
+    let mut room = answering(&[4, 4, 4]);
+    room.server_up_at_ms = room.now_ms + 5_000;
+    let whole = next_token_ms(&mut room, 0).is_some();
+    let undelayed = tokens(&calm) == tokens(&room);
+    let again_ms = room.now_ms.max(room.server_up_at_ms);
+    let newcomer = room.join(usable_bytes(4));
+    let joined = room.run_until(10_000, |room| {
+        let joined = |event: &Event| matches!(event, Event::Joined { .. });
+        room.events(newcomer).any(joined)
+    });
+    let measured = format!(
+        "no token delayed; a new phone is in {} ms after",
+        room.now_ms - again_ms
+    );
+    said(
+        "signaling server away for 5 s mid-answer",
+        "no token delayed; new joins <= 10 s",
+        measured,
+        whole && undelayed && joined,
+    )
+}
+
+/// A drill.
+pub fn host_gone() -> Row {
+    let mut room = answering(&[4, 4, 4]);
+    let peers = peers_in(&room);
+    let at_ms = room.now_ms;
+    room.kill(HOST);
+    let told = |room: &Room| {
+        let told = |member: &MemberId| {
+            room.events(*member)
+                .any(|event| matches!(event, Event::Interrupted { .. }))
+        };
+        peers.iter().all(told)
+    };
+    let told_ms = room.run_until(20_000, told).then(|| room.now_ms - at_ms);
+    let freed = |room: &Room| {
+        peers
+            .iter()
+            .all(|member| room.phone(*member).resident_bytes() == 0)
+    };
+    let freed_ms = room.run_until(20_000, freed).then(|| room.now_ms - at_ms);
+    let good = freed_ms.is_some_and(|ms| ms <= 10_000);
+    let measured = format!(
+        "told after {} ms, memory free after {} ms",
+        told_ms.unwrap_or_default(),
+        freed_ms.unwrap_or_default()
+    );
+    said(
+        "the host is gone for good",
+        "peers told, memory free <= 10 s",
+        measured,
+        good && told_ms.is_some(),
+    )
+}
+
+/// A drill.
+pub fn duplicated_tab() -> Row {
+    let mut room = room_of(&[4, 4, 4]);
+    let (first, budget_bytes) = (peers_in(&room)[0], usable_bytes(4));
+    let storage = room.phone(first).storage.clone();
+    let second = room.join_with(budget_bytes, storage);
+    room.run(1_000);
+    room.begin();
+    room.ask(&PROMPT, TOKENS);
+    let whole = next_token_ms(&mut room, 0).is_some();
+    let ring = peers_in(&room);
+    let owners = ring
+        .iter()
+        .filter(|member| [first, second].contains(member))
+        .count();
+    let mut distinct = ring.clone();
+    distinct.dedup();
+    let measured = format!("two members, {owners} of them in the ring; every unit has one owner");
+    said(
+        "a tab duplicated, the same link twice",
+        "distinct members, one owner per unit",
+        measured,
+        whole && first != second && distinct == ring,
+    )
+}
+
+/// A drill.
+pub fn other_protocol() -> Row {
+    let mut room = room_of(&[4, 4, 4]);
+    let (peer, at_ms) = (peers_in(&room)[0], room.now_ms);
+    room.send(Message {
+        from: peer,
+        to: HOST,
+        channel: Channel::Control,
+        bytes: vec![99, 0],
+    });
+    room.run_until(2_000, |room| room.phone(peer).is_over());
+    let told = room
+        .faults(peer)
+        .first()
+        .is_some_and(|(fault, _)| fault.remedy.contains("Reload"));
+    let measured = format!(
+        "refused and told to reload after {} ms",
+        room.now_ms - at_ms
+    );
+    said(
+        "another version of the protocol",
+        "refused <= 2 s with \"reload\"",
+        measured,
+        told,
+    )
+}
+
+/// A drill.
+pub fn out_of_memory() -> Row {
+    let mut room = answering(&[4, 6, 6, 6]);
+    let spare = room
+        .phones
+        .keys()
+        .copied()
+        .find(|member| !room.ring().contains(member));
+    let spare = spare.unwrap_or(HOST);
+    room.phone_mut(spare).ailment.broken_loads = 1;
+    let lost = peers_in(&room)[0];
+    let at_ms = room.now_ms;
+    drop(room.close_tab(lost));
+    let next_ms = next_token_ms(&mut room, at_ms);
+    let took = room.interruptions().contains(&"engine.out_of_memory");
+    row(
+        "out of memory while it loads",
+        "share reduced, planned anew <= 10 s",
+        10_000,
+        vec![next_ms.filter(|_| took)],
+    )
+}
+
+/// A drill.
+pub fn crash_while_loading() -> Row {
+    let mut room = answering(&[4, 24, 24]);
+    let spare = room
+        .phones
+        .keys()
+        .copied()
+        .find(|member| !room.ring().contains(member))
+        .unwrap_or(HOST);
+    let lost = peers_in(&room)[0];
+    let at_ms = room.now_ms;
+    drop(room.close_tab(lost));
+    let mut crashes = 0;
+    let mut victim = spare;
+    while crashes < 2 {
+        let loads = |room: &Room| {
+            room.plan()
+                .is_some_and(|plan| plan.stages.iter().any(|stage| stage.member == victim))
+        };
+        if !room.run_until(5_000, loads) {
+            break;
+        }
+        let (budget_bytes, client) = (
+            room.phone(victim).budget_bytes,
+            room.phone(victim).client.clone(),
+        );
+        let storage = room.close_tab(victim);
+        crashes += 1;
+        victim = room.come_back(budget_bytes, storage, client);
+    }
+    room.run(2_000);
+    let used = room.ring().contains(&victim);
+    room.join(usable_bytes(8));
+    let next_ms = next_token_ms(&mut room, at_ms);
+    let measured = format!(
+        "crashed {crashes} times; then used: {used}; next token {} ms after the first",
+        next_ms.unwrap_or_default()
+    );
+    said(
+        "a tab crashes while it loads, twice",
+        "one retry at half share, then observer",
+        measured,
+        !used && crashes == 2 && next_ms.is_some(),
+    )
+}
+
+/// A drill.
+pub fn device_lost() -> Row {
+    let mut times = Vec::new();
+    for place in 0..3 {
+        let mut room = answering(&[4, 4, 4]);
+        let mut ring = peers_in(&room);
+        ring.insert(0, HOST);
+        let victim = ring[place % ring.len()];
+        let fetched = room.phone(victim).storage.borrow().fetched_bytes;
+        room.phone_mut(victim).ailment.broken_runs = 1;
+        let at_ms = room.now_ms;
+        let next_ms = next_token_ms(&mut room, at_ms);
+        let took = room.interruptions().contains(&"engine.device_lost");
+        let from_storage = room.phone(victim).storage.borrow().fetched_bytes == fetched;
+        times.push(next_ms.filter(|_| took && from_storage));
+    }
+    row(
+        "GPU device lost, on every phone",
+        "back <= 10 s, weights from storage",
+        10_000,
+        times,
+    )
+}
+
+/// A drill.
+pub fn engine_stuck() -> Row {
+    let mut room = answering(&[4, 4, 4, 4]);
+    let victim = peers_in(&room)[0];
+    room.phone_mut(victim).ailment.hangs = true;
+    let at_ms = room.now_ms;
+    let next_ms = next_token_ms(&mut room, at_ms);
+    let took = room.interruptions().contains(&"engine.silent");
+    row(
+        "an engine that never answers",
+        "noticed and replaced <= 25 s",
+        25_000,
+        vec![next_ms.filter(|_| took)],
+    )
+}
+
+/// A drill.
+pub fn storage_full() -> Row {
+    let mut times = Vec::new();
+    for share in [0, 2, 4] {
+        let mut room = room_of(&[4, 4]);
+        let storage = Storage::default();
+        let newcomer = room.join_with(usable_bytes(4), storage.clone());
+        // Of the units it is about to load, so many are stored before the quota is reached.
+        storage.borrow_mut().room_for = Some(share);
+        room.run(1_000);
+        room.begin();
+        let at_ms = room.now_ms;
+        room.ask(&PROMPT, TOKENS);
+        let next_ms = next_token_ms(&mut room, at_ms);
+        let stored = storage.borrow().weights.len() as u64 <= share;
+        let used = room.phone(newcomer).resident_bytes() >= UNIT_BYTES;
+        times.push(next_ms.filter(|_| used && stored));
+    }
+    row(
+        "storage full at once, halfway, at the end",
+        "runs from memory",
+        5_000,
+        times,
+    )
+}
+
+/// A drill.
+pub fn hundred_joins() -> Row {
+    let mut room = answering(&[4, 4, 4]);
+    let before = room.pending();
+    for cycle in 0..100 {
+        let guest = room.join(usable_bytes(2));
+        room.run(300);
+        match cycle % 3 {
+            0 => room.command(guest, Command::Leave),
+            1 => drop(room.close_tab(guest)),
+            _ => room.kill(guest),
+        }
+        room.run(if cycle % 3 == 2 { 3_500 } else { 50 });
+        room.phones.remove(&guest);
+    }
+    let right = roster_is_right(&mut room) && room.answer() == answer_to(&PROMPT, TOKENS as usize);
+    let after = room.pending();
+    let measured =
+        format!("no ghost after 10 s; {before} things on their way before, {after} after");
+    said(
+        "100 phones join and leave",
+        "no ghosts after 10 s, no growth",
+        measured,
+        right && after <= before + 8,
+    )
+}
+
+/// A drill.
+pub fn stopped_anywhere() -> Row {
+    let mut late = 0;
+    let mut good = true;
+    for wait_ms in (0..160).step_by(3) {
+        let mut room = room_of(&[4, 4, 4, 4]);
+        room.ask(&PROMPT, TOKENS);
+        room.run(wait_ms);
+        if wait_ms % 2 == 1 {
+            // In the middle of a recovery, too.
+            let victim = peers_in(&room)[0];
+            drop(room.close_tab(victim));
+            room.run(wait_ms);
+        }
+        let before = room.answer().len();
+        room.command(HOST, Command::Stop);
+        room.run(500);
+        late = late.max(room.answer().len() - before);
+        room.ask(&PROMPT, TOKENS);
+        good &= next_token_ms(&mut room, 0).is_some();
+    }
+    let measured = format!("{late} tokens after the stop; every next question answered");
+    said(
+        "stopped at every phase, recovery included",
+        "<= 1 token, the next request works",
+        measured,
+        good && late <= 1,
+    )
+}
+
+/// The table of docs/reliability.md.
+pub fn table() -> String {
+    let mut text =
+        String::from("| fault | accept | measured (virtual time) | |\n|---|---|---|---|\n");
+    for (_, drill) in DRILLS {
+        let row = drill();
+        let verdict = if row.good { "yes" } else { "**no**" };
+        text += &format!(
+            "| {} | {} | {} | {verdict} |\n",
+            row.fault, row.accept, row.measured
+        );
+    }
+    text
+}
+
+const _: () = assert!(BLOCKS == 6, "budgets of the drills are for eight units");
