@@ -3,16 +3,20 @@
 //! Every drill checks that its fault took effect, that the answer is the one of an undisturbed phone, and that the host's list is who
 //! is there. Times are of simulated phones and networks: no figure of a real one.
 
-use plan::MemberId;
+use std::sync::Arc;
+
+use model::{NumericClass, WireDtype, segment};
+use plan::{MemberId, Stage};
 use session::{Channel, Command, Event};
 
 use crate::{
     Room,
     compute::{
         Storage,
-        adding::{BLOCKS, UNIT_BYTES, answer_to, room_of, usable_bytes},
+        adding::{BLOCKS, UNIT_BYTES, answer_to, graph, room_of, undisturbed, usable_bytes},
     },
-    room::{Message, Mischief},
+    network::Network,
+    room::{Message, Mischief, Model},
 };
 
 const HOST: MemberId = MemberId::HOST;
@@ -37,7 +41,7 @@ pub struct Row {
 pub type Drill = (&'static str, fn() -> Row);
 
 /// All of them.
-pub const DRILLS: [Drill; 21] = [
+pub const DRILLS: [Drill; 25] = [
     ("tab_closed", tab_closed),
     ("process_killed", process_killed),
     ("two_at_once", two_at_once),
@@ -59,6 +63,10 @@ pub const DRILLS: [Drill; 21] = [
     ("storage_full", storage_full),
     ("hundred_joins", hundred_joins),
     ("stopped_anywhere", stopped_anywhere),
+    ("ten_moves", ten_moves),
+    ("killed_while_moving", killed_while_moving),
+    ("a_phone_slows_down", a_phone_slows_down),
+    ("flapping", flapping),
 ];
 
 /// An answer some tokens long, in the middle of the next one.
@@ -649,6 +657,211 @@ pub fn stopped_anywhere() -> Row {
         "<= 1 token, the next request works",
         measured,
         good && late <= 1,
+    )
+}
+
+/// Another plan of the same phones: a unit goes to the neighbour in front, or to the one behind.
+fn shifted(room: &Room, turn: usize) -> Option<Vec<Stage>> {
+    let mut stages = room.plan()?.stages.clone();
+    let last = stages.len().checked_sub(2)?;
+    let at = turn % last.max(1);
+    let (ahead, behind) = stages.split_at_mut(at + 1);
+    let (ahead, behind) = (ahead.last_mut()?, behind.first_mut()?);
+    let forth = turn % 2 == 0 && behind.units.len() > 1 || ahead.units.len() < 2;
+    let boundary = if forth {
+        ahead.units.end + 1
+    } else {
+        ahead.units.end - 1
+    };
+    ahead.units.end = boundary;
+    behind.units.start = boundary;
+    let whole = !ahead.units.is_empty() && !behind.units.is_empty();
+    whole.then_some(stages)
+}
+
+fn switches(room: &Room) -> Vec<u64> {
+    let events = room.phone(HOST).events.iter();
+    let ready = events.filter(|(_, event)| matches!(event, Event::Ready { .. }));
+    ready.map(|(at_ms, _)| *at_ms).collect()
+}
+
+/// A drill.
+pub fn ten_moves() -> Row {
+    let mut room = room_of(&[7, 7, 7]);
+    let before = switches(&room).len();
+    room.ask(&PROMPT, TOKENS);
+    let mut turn = 0;
+    for step in 0..10 {
+        let tokens = 2 + 3 * step;
+        room.run_until(PATIENCE_MS, |room| room.answer().len() >= tokens);
+        while shifted(&room, turn).is_none() {
+            turn += 1;
+        }
+        let stages = shifted(&room, turn).unwrap_or_default();
+        room.command(HOST, Command::Move { stages });
+        turn += 1;
+    }
+    let whole = next_token_ms(&mut room, 0).is_some();
+    let moves = switches(&room).len() - before;
+    let tokens: Vec<u64> = room
+        .phone(HOST)
+        .events
+        .iter()
+        .filter(|(_, event)| matches!(event, Event::Token { .. }))
+        .map(|(at_ms, _)| *at_ms)
+        .collect();
+    let pause_ms = tokens
+        .windows(2)
+        .map(|pair| pair[1] - pair[0])
+        .max()
+        .unwrap_or_default();
+    let measured = format!("{moves} moves, same tokens, longest gap {pause_ms} ms");
+    said(
+        "ten moves in one answer",
+        "same tokens; gap < 1 s",
+        measured,
+        whole && moves == 10 && pause_ms < 1_000,
+    )
+}
+
+/// A drill.
+pub fn killed_while_moving() -> Row {
+    let mut worst_ms = 0;
+    let mut good = true;
+    let mut struck = 0;
+    for wait_ms in 0..60 {
+        for place in 0..2 {
+            let mut room = answering(&[5, 8, 8, 8]);
+            let Some(stages) = shifted(&room, 1) else {
+                continue;
+            };
+            room.command(HOST, Command::Move { stages });
+            room.run(wait_ms);
+            let at_ms = room.now_ms;
+            let victim = peers_in(&room)[place % peers_in(&room).len()];
+            drop(room.close_tab(victim));
+            struck += 1;
+            match next_token_ms(&mut room, at_ms) {
+                Some(ms) => worst_ms = worst_ms.max(ms),
+                None => good = false,
+            }
+        }
+    }
+    let measured =
+        format!("{struck} kills, 0 to 59 ms into the move; next token after at most {worst_ms} ms");
+    said(
+        "a phone killed at every step of a move",
+        "one whole plan, same tokens",
+        measured,
+        good && worst_ms <= 5_000,
+    )
+}
+
+/// What the last phones of the ring take per token, over the last ones, ms.
+fn ms_per_token(room: &Room, tokens: usize) -> f64 {
+    let events = room.phone(HOST).events.iter().rev();
+    let times = events.filter(|(_, event)| matches!(event, Event::Token { .. }));
+    let times: Vec<u64> = times.map(|(at_ms, _)| *at_ms).take(tokens + 1).collect();
+    match (times.first(), times.last()) {
+        (Some(last), Some(first)) => (last - first) as f64 / (times.len() - 1).max(1) as f64,
+        _ => f64::INFINITY,
+    }
+}
+
+/// Blocks and ms per unit of a room whose plan is worth changing; it has two phones more than it needs.
+const HEAVY_BLOCKS: u32 = 30;
+const HEAVY_MS: f64 = 4.0;
+const HEAVY_CLASS: NumericClass = NumericClass {
+    wire: WireDtype::F32,
+    chunk_columns: 32,
+    context_columns: 1_024,
+};
+const HEAVY_TOKENS: u32 = 900;
+
+/// It writes a long answer.
+fn heavy_room() -> Room {
+    let graph = Arc::new(graph(HEAVY_BLOCKS));
+    let held = |units: u64| {
+        units * UNIT_BYTES + segment::scratch_bytes(&graph, HEAVY_CLASS.chunk_columns) + UNIT_BYTES
+    };
+    let budgets = [held(12), held(20), held(20), held(20)];
+    let model = Model::Adding(Arc::clone(&graph), HEAVY_MS);
+    let mut room = Room::open(model, HEAVY_CLASS, &budgets, Network::new(1, 2));
+    room.begin();
+    room.ask(&PROMPT, HEAVY_TOKENS);
+    room
+}
+
+/// What it wrote so far is what an undisturbed phone writes.
+fn heavy_answer_is_right(room: &Room) -> bool {
+    let answer = room.answer();
+    answer == undisturbed(HEAVY_BLOCKS, HEAVY_CLASS, &PROMPT, answer.len())
+}
+
+/// A drill.
+pub fn a_phone_slows_down() -> Row {
+    let mut room = heavy_room();
+    room.run(4_000);
+    let victim = peers_in(&room)[0];
+    let before_ms = ms_per_token(&room, 10);
+    room.phone_mut(victim).ailment.slowness = 4.0;
+    let at_ms = room.now_ms;
+    room.run(2_000);
+    let slow_ms = ms_per_token(&room, 10);
+    room.run(8_000);
+    let after_ms = ms_per_token(&room, 10);
+    let moved_ms = switches(&room)
+        .iter()
+        .find(|ms| **ms > at_ms)
+        .map(|ms| ms - at_ms);
+    // The phones that are left over are like the one that slowed down.
+    let best_ms = before_ms;
+    let right = heavy_answer_is_right(&room);
+    let good = right && moved_ms.is_some() && best_ms / after_ms >= 0.9;
+    let measured = format!(
+        "{before_ms:.0} ms per token before, {slow_ms:.0} slowed, {after_ms:.0} after 10 s ({:.0} % of the best new plan); moved after {} ms",
+        100.0 * best_ms / after_ms,
+        moved_ms.unwrap_or_default()
+    );
+    said(
+        "one phone becomes 4x slower",
+        ">= 90 % of the new optimum within 10 s, same tokens",
+        measured,
+        good,
+    )
+}
+
+/// A drill.
+pub fn flapping() -> Row {
+    let mut room = heavy_room();
+    let victim = peers_in(&room)[0];
+    let begun_ms = room.now_ms;
+    for turn in 0..24 {
+        if room.phones.contains_key(&victim) {
+            room.phone_mut(victim).ailment.slowness = if turn % 2 == 0 { 4.0 } else { 1.0 };
+        }
+        room.run(5_000);
+    }
+    let times: Vec<u64> = switches(&room)
+        .into_iter()
+        .filter(|ms| *ms > begun_ms)
+        .collect();
+    let most = times
+        .iter()
+        .map(|from| {
+            times
+                .iter()
+                .filter(|ms| (*from..from + 60_000).contains(ms))
+                .count()
+        })
+        .max();
+    let most = most.unwrap_or(0);
+    let measured = format!("at most {most} switches in any minute of two");
+    said(
+        "1x/4x speed flapping every 5 s",
+        "<= 2 switches a minute",
+        measured,
+        most <= 2,
     )
 }
 

@@ -220,6 +220,7 @@ impl Phone {
         if let Job::Run { columns, .. } = &job {
             self.columns_run += u64::from(*columns);
         }
+        let is_fetch = matches!(job, Job::Fetch { .. });
         let results = match &job {
             Job::Run { .. } if take(&mut self.ailment.broken_runs) => {
                 vec![failed("engine.device_lost")]
@@ -231,6 +232,13 @@ impl Phone {
             }
             _ => self.compute.work(job),
         };
+        if is_fetch {
+            // Beside everything else.
+            return results
+                .into_iter()
+                .map(|(ms, result)| (now_ms + ms, result))
+                .collect();
+        }
         let (held, budget) = (self.compute.resident_bytes(), self.budget_bytes);
         assert!(
             held <= budget,

@@ -44,4 +44,8 @@ drills!(
     storage_full,
     hundred_joins,
     stopped_anywhere,
+    ten_moves,
+    killed_while_moving,
+    a_phone_slows_down,
+    flapping,
 );

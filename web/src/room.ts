@@ -183,7 +183,7 @@ export class Room {
         this.#fetched = [];
         break;
       case "ready":
-        this.phase = this.#interrupted && this.turns.at(-1)?.state === "writing" ? "answering" : "ready";
+        this.phase = this.turns.at(-1)?.state === "writing" ? "answering" : "ready";
         this.#interrupted = false;
         break;
       case "token":

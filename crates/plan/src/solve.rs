@@ -29,19 +29,33 @@ const CLIMB_EFFORT: u64 = 10_000_000;
 pub fn solve(problem: &Problem, epoch: u32) -> Result<Plan, PlanError> {
     let ground = Ground::new(problem)?;
     let best = best_stages(&ground)?;
-    let cost = cost::of_stages(&ground, &best.stages)?;
-    let relaxed_ms = bound::objective_ms(&ground, &cost)?;
+    of_stages(&ground, best.stages, best.bound_ms, epoch)
+}
+
+/// A plan of stages that somebody wants, with what the cost model says of them. [`crate::check`] tells whether they can be.
+pub fn priced(problem: &Problem, stages: Vec<Stage>, epoch: u32) -> Result<Plan, PlanError> {
+    of_stages(&Ground::new(problem)?, stages, 0.0, epoch)
+}
+
+fn of_stages(
+    ground: &Ground,
+    stages: Vec<Stage>,
+    bound_ms: f64,
+    epoch: u32,
+) -> Result<Plan, PlanError> {
+    let cost = cost::of_stages(ground, &stages)?;
+    let relaxed_ms = bound::objective_ms(ground, &cost)?;
     let mut plan = Plan {
         epoch,
-        held: overlap::held(&ground, &best.stages)?,
-        class: problem.class,
+        held: overlap::held(ground, &stages)?,
+        class: ground.problem.class,
         predicted_ms_per_token: 0.0,
-        lower_bound_ms_per_token: bound::token_ms(&ground, &cost)?,
+        lower_bound_ms_per_token: bound::token_ms(ground, &cost)?,
         predicted_request_ms: 0.0,
         objective_ms: 0.0,
-        lower_bound_objective_ms: relaxed_ms.max(best.bound_ms).min(cost.objective_ms),
+        lower_bound_objective_ms: relaxed_ms.max(bound_ms).min(cost.objective_ms),
         bytes_per_token: 0,
-        stages: best.stages,
+        stages,
     };
     plan.predict(&cost);
     Ok(plan)

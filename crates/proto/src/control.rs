@@ -1,6 +1,6 @@
 //! What members say to each other besides hidden states.
 
-use model::{NumericClass, UnitKind};
+use model::{NumericClass, UnitKind, UnitRange};
 use plan::{EngineProfile, MemberId, Plan};
 use serde::{Deserialize, Serialize};
 
@@ -103,6 +103,13 @@ pub enum Control {
         /// Kind of each unit.
         unit_kinds: Vec<UnitKind>,
     },
+    /// Host to peer: fetch the weights of units that it may get soon.
+    Prepare {
+        /// Which.
+        units: Vec<UnitRange>,
+    },
+    /// Peer to host: they are in storage.
+    Prepared,
     /// Peer to host while it loads.
     LoadProgress {
         /// Of the plan.

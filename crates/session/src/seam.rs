@@ -1,7 +1,7 @@
 //! The seam between a session and whatever drives it: a browser worker, or the simulator.
 
 use model::{EngineKind, NumericClass, UnitKind, UnitRange};
-use plan::{EngineProfile, MemberId, Plan};
+use plan::{EngineProfile, MemberId, Plan, Stage};
 pub use proto::{Fault, MemberView, ModelReference};
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +61,11 @@ pub enum Job {
         engine: EngineKind,
         /// Numeric class of the room.
         class: NumericClass,
+    },
+    /// Bring the weights of these units into storage, beside everything else and loading nothing: a move is being prepared.
+    Fetch {
+        /// Unit ranges, ascending.
+        stages: Vec<UnitRange>,
     },
     /// One forward call.
     Run {
@@ -123,6 +128,8 @@ pub enum Computed {
         /// Of each range, the columns whose KV is still there: 0 unless an engine keeps it.
         cached_columns: Vec<u32>,
     },
+    /// Answer to [`Job::Fetch`]; where nothing can be stored, loading fetches again.
+    Fetched,
     /// Answer to [`Job::Run`].
     Ran {
         /// Wanted columns x (hidden_width, or vocabulary after the head).
@@ -200,6 +207,11 @@ pub enum Command {
     },
     /// Host: end the answer being written at the next token.
     Stop,
+    /// Host: go to a plan of these stages at a token boundary, once its phones have the weights.
+    Move {
+        /// In ring order.
+        stages: Vec<Stage>,
+    },
     /// Leave the room cleanly.
     Leave,
 }

@@ -234,6 +234,14 @@ impl Compute for Adding {
                 vec![(MEASURE_MS, Computed::Measured { engines })]
             }
             Job::Load { stages, .. } => self.load(stages),
+            Job::Fetch { stages } => {
+                let units = stages.iter().flat_map(|units| units.start..units.end);
+                let mut storage = self.storage.borrow_mut();
+                let fetched = units
+                    .filter(|unit| storage.bring(*unit, UNIT_BYTES))
+                    .count();
+                vec![(FETCH_MS * fetched as u64, Computed::Fetched)]
+            }
             Job::Run {
                 units,
                 position,

@@ -83,6 +83,16 @@ impl Compute for Executing {
                 vec![(MEASURE_MS, Computed::Measured { engines })]
             }
             Job::Load { stages, class, .. } => self.load(stages, class),
+            Job::Fetch { stages } => {
+                let graph = &self.file.graph;
+                for id in segment::weights(graph, &stages) {
+                    let range = &graph.weights.get(id.0 as usize).unwrap().range;
+                    self.storage
+                        .borrow_mut()
+                        .bring(id.0, range.end - range.start);
+                }
+                vec![(LOAD_MS, Computed::Fetched)]
+            }
             Job::Run {
                 units,
                 position,

@@ -87,6 +87,10 @@ impl EngineWorker {
                 let opened = self.open(&reference).await;
                 self.post(&FromEngine::Opened(opened));
             }
+            ToEngine::Job {
+                job,
+                work: Job::Fetch { stages },
+            } => self.fetch_beside(job, &stages),
             ToEngine::Job { job, work } => {
                 let result = self.work(job, work).await.unwrap_or_else(Computed::Failed);
                 self.post(&FromEngine::Computed { job, result });
@@ -105,6 +109,28 @@ impl EngineWorker {
         Ok(header)
     }
 
+    /// Brings weights into storage while everything else goes on.
+    fn fetch_beside(&self, job: JobId, stages: &[UnitRange]) {
+        let port = self.port.clone();
+        let tell = move |result| post(&port, &FromEngine::Computed { job, result });
+        let Some(file) = &self.model else {
+            return tell(Computed::Failed(no_model()));
+        };
+        let ranges = segment::byte_ranges(&file.graph, stages);
+        let (url, manifest) = (file.url.clone(), file.manifest.clone());
+        wasm_bindgen_futures::spawn_local(async move {
+            let mut chunks = Chunks::open().await;
+            let wanted = manifest.covering(&ranges);
+            let brought = chunks
+                .bring(&url, &manifest, &wanted, &mut async |_, _, _| Ok(()))
+                .await;
+            tell(match brought {
+                Ok(()) => Computed::Fetched,
+                Err(fault) => Computed::Failed(fault),
+            });
+        });
+    }
+
     async fn work(&mut self, job: JobId, work: Job) -> Result<Computed, Fault> {
         match work {
             Job::Measure { model, class, only } => {
@@ -113,6 +139,7 @@ impl EngineWorker {
                 }
                 self.measure(class, only).await
             }
+            Job::Fetch { .. } => Ok(Computed::Fetched),
             Job::Load {
                 stages,
                 engine,

@@ -32,6 +32,8 @@ pub(crate) struct Answer {
     steps: u32,
     /// The last of them has not come back.
     awaited: bool,
+    /// When the last of them entered.
+    entered_ms: u64,
     /// When something last moved.
     moved_ms: u64,
     first_token_ms: u64,
@@ -95,6 +97,7 @@ impl Host {
             },
             steps: 0,
             awaited: false,
+            entered_ms: self.now_ms,
             moved_ms: self.now_ms,
             first_token_ms: self.now_ms,
             last_token_ms: self.now_ms,
@@ -254,6 +257,7 @@ impl Host {
         answer.steps += 1;
         answer.awaited = wanted == Wanted::LastColumn;
         answer.moved_ms = self.now_ms;
+        answer.entered_ms = self.now_ms;
         self.run(0, pass, input);
     }
 
@@ -359,10 +363,17 @@ impl Host {
                 detail: "not one logit per token of the vocabulary",
             });
         }
+        let lap_ms = self.now_ms.saturating_sub(answer.entered_ms);
         if !pass.prefill {
             answer.add_timings(&pass.timings);
         }
         let id = (answer.next_token)(logits, &answer.ids);
+        if !pass.prefill && pass.columns == 1 {
+            self.observe_lap(lap_ms, &pass.timings);
+        }
+        let Some(answer) = &mut self.answer else {
+            return Ok(());
+        };
         if answer.stop_ids.contains(&id) {
             self.finish("stop");
             return Ok(());
@@ -387,8 +398,14 @@ impl Host {
             at_ms: self.now_ms.saturating_sub(answer.started_ms) as f64,
         });
         let full = answer.entered >= self.config.class.context_columns;
-        match answer.generated() >= answer.max_tokens || full {
+        let (columns, left) = (
+            answer.entered,
+            answer.max_tokens.saturating_sub(answer.generated()),
+        );
+        match left == 0 || full {
             true => self.finish("length"),
+            // Otherwise it goes on when the next plan is loaded.
+            false if self.consider_move(columns, left) => {}
             false => self.enter_next(),
         }
     }

@@ -149,6 +149,7 @@ impl Host {
         for other in self.members.values_mut() {
             other.round_trips.remove(&member);
         }
+        self.drift.forget(member);
         if self.needs(member) {
             self.interrupt(error);
         }

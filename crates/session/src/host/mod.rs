@@ -3,6 +3,7 @@
 mod generation;
 mod member;
 mod membership;
+mod moving;
 mod planning;
 mod receiving;
 
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::{Graph, NumericClass};
-use plan::MemberId;
+use plan::{Balancer, Drift, MemberId};
 use proto::{Control, Fault};
 
 use crate::error::SessionError;
@@ -21,6 +22,7 @@ use crate::seam::{
 };
 use generation::{Answer, Leg};
 use member::Member;
+use moving::Moving;
 use planning::{Placed, Wish};
 
 use crate::history::History;
@@ -50,6 +52,7 @@ pub struct HostConfig {
 /// What the engine of this page works on.
 enum Doing {
     Measure,
+    Fetch,
     Load { epoch: u32 },
     Run { request: u32, leg: Leg },
 }
@@ -70,6 +73,9 @@ pub struct Host {
     was_ready: bool,
     request: u32,
     answer: Option<Answer>,
+    moving: Option<Moving>,
+    drift: Drift,
+    balancer: Balancer,
     history: History,
     capacity: Option<Event>,
     /// Connections that end, and when.
@@ -110,6 +116,9 @@ impl Host {
             was_ready: false,
             request: 0,
             answer: None,
+            moving: None,
+            drift: Drift::default(),
+            balancer: Balancer::default(),
             history: History::default(),
             capacity: None,
             partings: Vec::new(),
@@ -192,7 +201,7 @@ impl Host {
 
     fn engine_owes(&self) -> bool {
         let mut doing = self.jobs.values();
-        doing.any(|doing| !matches!(doing, Doing::Measure))
+        doing.any(|doing| matches!(doing, Doing::Load { .. } | Doing::Run { .. }))
     }
 
     fn on_command(&mut self, command: Command) {
@@ -208,6 +217,7 @@ impl Host {
                 self.stop();
                 Ok(())
             }
+            Command::Move { stages } => self.move_to(stages),
             Command::Leave => {
                 self.leave();
                 Ok(())
@@ -238,6 +248,7 @@ impl Host {
         // A job that is not known any more belongs to a plan or an answer that ended.
         match (self.jobs.remove(&job), result) {
             (None, _) => {}
+            (Some(Doing::Fetch), _) => self.on_prepared(MemberId::HOST),
             (Some(Doing::Measure), Computed::Measured { engines }) => {
                 self.on_measured(MemberId::HOST, engines);
             }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::{UnitRange, segment, wire};
 use plan::{
-    EngineProfile, HopMatrix, MemberId, PhoneProfile, PlanError, Power, Problem, UnitNeed, Wishes,
-    Workload,
+    EngineProfile, HopMatrix, MemberId, PhoneProfile, Plan, PlanError, Power, Problem, UnitNeed,
+    Wishes, Workload,
 };
 use proto::{Cached, Control, Fault};
 
@@ -90,9 +90,18 @@ impl Host {
         let problem = self.problem();
         let plan = plan::solve(&problem, self.epoch + 1)?;
         plan::check(&problem, &plan)?;
+        self.install(plan);
+        Ok(())
+    }
+
+    /// Has everyone load a checked plan; it is in force once they have.
+    pub(super) fn install(&mut self, plan: Plan) {
         self.epoch = plan.epoch;
-        self.jobs.retain(|_, doing| matches!(doing, Doing::Measure));
-        let unit_kinds: Vec<_> = problem.units.iter().map(|unit| unit.kind).collect();
+        self.moving = None;
+        self.jobs
+            .retain(|_, doing| matches!(doing, Doing::Measure | Doing::Fetch));
+        let units = &self.config.graph.units;
+        let unit_kinds: Vec<_> = units.iter().map(|unit| unit.kind).collect();
         self.broadcast_to_greeted(&Control::Assign {
             plan: plan.clone(),
             unit_kinds: unit_kinds.clone(),
@@ -118,7 +127,6 @@ impl Host {
             held,
         });
         self.changed = true;
-        Ok(())
     }
 
     /// Somebody who comes later learns what the others do, and keeps nothing for it.
@@ -254,7 +262,9 @@ impl Host {
 
     fn drop_plan(&mut self) {
         self.placed = None;
-        self.jobs.retain(|_, doing| matches!(doing, Doing::Measure));
+        self.moving = None;
+        self.jobs
+            .retain(|_, doing| matches!(doing, Doing::Measure | Doing::Fetch));
         self.changed = true;
     }
 
@@ -324,7 +334,7 @@ impl Host {
         }
     }
 
-    fn problem(&self) -> Problem {
+    pub(super) fn problem(&self) -> Problem {
         let phones = self.members.iter().map(|(id, member)| PhoneProfile {
             member: *id,
             budget_bytes: member.share_bytes(),

@@ -52,6 +52,7 @@ impl Host {
                 bytes_total,
                 bytes_fetched,
             } => self.on_progress(from, epoch, [bytes_done, bytes_total, bytes_fetched]),
+            Control::Prepared => self.on_prepared(from),
             Control::Loaded { epoch, held } => self.on_loaded(from, epoch, held),
             Control::Failed { epoch, fault } => {
                 self.on_peer_failed(from, epoch, shown_fault(fault))
@@ -61,6 +62,7 @@ impl Host {
             | Control::Signal { .. }
             | Control::Members { .. }
             | Control::Assign { .. }
+            | Control::Prepare { .. }
             | Control::Ready { .. }
             | Control::BeginRequest { .. }
             | Control::EndRequest { .. } => self.expel(from, "only the host says that"),

@@ -52,6 +52,7 @@ struct RoomFacts {
 #[derive(Clone, Copy)]
 enum Doing {
     Measure,
+    Fetch,
     Load { epoch: u32 },
 }
 
@@ -213,7 +214,8 @@ impl Peer {
         }
         self.room = None;
         self.segment = None;
-        self.jobs.retain(|_, doing| matches!(doing, Doing::Measure));
+        self.jobs
+            .retain(|_, doing| !matches!(doing, Doing::Load { .. }));
         self.epoch = 0;
         self.begun_request = 0;
         self.ended_request = 0;
@@ -274,7 +276,8 @@ impl Peer {
     fn on_assign(&mut self, plan: plan::Plan, unit_kinds: Vec<UnitKind>) {
         let Some(room) = &self.room else { return };
         self.epoch = plan.epoch;
-        self.jobs.retain(|_, doing| matches!(doing, Doing::Measure));
+        self.jobs
+            .retain(|_, doing| !matches!(doing, Doing::Load { .. }));
         self.segment = Segment::new(&plan, self.config.me, room.hidden_width);
         self.outbox.event(Event::Planned {
             plan: plan.clone(),
@@ -343,6 +346,9 @@ impl Peer {
                 let held = self.history.held(cached, cut.unwrap_or(0));
                 self.tell_host(&Control::Loaded { epoch, held });
             }
+            (Doing::Fetch, Computed::Fetched | Computed::Failed(_)) => {
+                self.tell_host(&Control::Prepared);
+            }
             (Doing::Measure, Computed::Measured { engines }) => {
                 self.measured = self.measuring.take().map(|model| (model, engines.clone()));
                 self.tell_host(&Control::Measured { engines });
@@ -374,7 +380,8 @@ impl Peer {
     }
 
     fn on_engine_silent(&mut self) {
-        self.jobs.retain(|_, doing| matches!(doing, Doing::Measure));
+        self.jobs
+            .retain(|_, doing| !matches!(doing, Doing::Load { .. }));
         self.fail_plan(SessionError::EngineSilent);
     }
 

@@ -4,9 +4,9 @@ use plan::MemberId;
 use proto::{Control, ProtoError, Resume, Slice};
 
 use super::segment::{Added, Segment};
-use super::{Peer, RoomFacts};
+use super::{Doing, Peer, RoomFacts};
 use crate::error::SessionError;
-use crate::seam::{Channel, Event, Output};
+use crate::seam::{Channel, Event, Job, Output};
 
 impl Peer {
     pub(super) fn on_received(&mut self, from: MemberId, channel: Channel, bytes: &[u8]) {
@@ -94,6 +94,10 @@ impl Peer {
                         .is_some_and(|room| room.class == plan.class) =>
             {
                 self.on_assign(plan, unit_kinds);
+            }
+            Control::Prepare { units } => {
+                let job = self.outbox.compute(Job::Fetch { stages: units });
+                self.jobs.insert(job, Doing::Fetch);
             }
             Control::Ready { epoch, resume } if epoch == self.epoch => {
                 self.outbox.event(Event::Ready { epoch });

@@ -1,0 +1,161 @@
+//! Moving units while an answer is written: measure, decide at token boundaries, prepare beside the plan in force, switch.
+//!
+//! Until the switch the old plan goes on; from then on it is an ordinary change of plan, as after a fault. So there is always one whole
+//! plan, and the tokens are those of an undisturbed run.
+
+use std::collections::BTreeSet;
+
+use model::UnitRange;
+use plan::{Decision, MemberId, Plan, Stage};
+use proto::Control;
+
+use super::{Doing, Host};
+use crate::error::SessionError;
+use crate::ring::Ring;
+use crate::seam::Job;
+
+/// A move that is not prepared in this time is given up, ms.
+const PREPARE_MS: u64 = 120_000;
+
+/// A plan that will come into force.
+#[derive(Debug)]
+pub(crate) struct Moving {
+    plan: Plan,
+    /// Members that still fetch weights for it.
+    fetching: BTreeSet<MemberId>,
+    begun_ms: u64,
+}
+
+impl Host {
+    /// A decode lap went round: how fast the phones are now.
+    pub(super) fn observe_lap(&mut self, lap_ms: u64, timings: &[f32]) {
+        let Some(placed) = &self.placed else { return };
+        let claimed: Vec<f64> = timings.iter().map(|ms| f64::from(*ms)).collect();
+        let (problem, plan) = (self.problem(), &placed.ring.plan);
+        // Numbers that cannot be used change nothing.
+        let _ = self
+            .drift
+            .observe_lap(self.now_ms, &problem, plan, lap_ms as f64, &claimed);
+    }
+
+    /// Between two tokens: whether the answer goes on with another plan. `columns` are cached.
+    pub(super) fn consider_move(&mut self, columns: u32, tokens_left: u32) -> bool {
+        if let Some(moving) = &self.moving {
+            let late = self.now_ms > moving.begun_ms + PREPARE_MS;
+            return match moving.fetching.is_empty() {
+                true => self.switch(),
+                false if late => {
+                    self.moving = None;
+                    false
+                }
+                false => false,
+            };
+        }
+        let Some(placed) = &self.placed else {
+            return false;
+        };
+        let mut problem = self.problem();
+        self.drift.apply(&mut problem);
+        let decision = self.balancer.decide(
+            self.now_ms,
+            &problem,
+            &placed.ring.plan,
+            columns,
+            tokens_left,
+        );
+        if let Ok(Decision::Move(to)) = decision {
+            self.prepare(to.plan);
+        }
+        false
+    }
+
+    /// Somebody wants the units elsewhere.
+    pub(super) fn move_to(&mut self, stages: Vec<Stage>) -> Result<(), SessionError> {
+        let ready = self
+            .placed
+            .as_ref()
+            .is_some_and(|placed| placed.loading.is_empty());
+        if !ready {
+            return Err(SessionError::NotReady);
+        }
+        let problem = self.problem();
+        let plan = plan::priced(&problem, stages, self.epoch + 1)?;
+        plan::check(&problem, &plan)?;
+        self.prepare(plan);
+        if self.answer.is_none() {
+            self.switch_when_idle();
+        }
+        Ok(())
+    }
+
+    /// Everyone who gets units fetches them, beside the plan in force.
+    fn prepare(&mut self, plan: Plan) {
+        let Some(placed) = &self.placed else { return };
+        let ring = Ring::new(plan, self.config.graph.hidden_width);
+        let gains = |member: MemberId| {
+            let gained = ring.stages_of(member).map(|stage| stage.units);
+            let held = |units: &UnitRange| {
+                placed
+                    .ring
+                    .stages_of(member)
+                    .any(|stage| stage.units.start <= units.start && units.end <= stage.units.end)
+            };
+            gained.filter(|units| !held(units)).collect::<Vec<_>>()
+        };
+        let wanted: Vec<_> = self
+            .members
+            .keys()
+            .map(|member| (*member, gains(*member)))
+            .collect();
+        let mut fetching = BTreeSet::new();
+        for (member, units) in wanted.into_iter().filter(|(_, units)| !units.is_empty()) {
+            fetching.insert(member);
+            if member == MemberId::HOST {
+                let job = self.outbox.compute(Job::Fetch { stages: units });
+                self.jobs.insert(job, Doing::Fetch);
+            } else {
+                self.outbox.control(member, &Control::Prepare { units });
+            }
+        }
+        self.moving = Some(Moving {
+            plan: ring.plan,
+            fetching,
+            begun_ms: self.now_ms,
+        });
+    }
+
+    pub(super) fn on_prepared(&mut self, from: MemberId) {
+        if let Some(moving) = &mut self.moving {
+            moving.fetching.remove(&from);
+        }
+        if self.answer.is_none() {
+            self.switch_when_idle();
+        }
+    }
+
+    fn switch_when_idle(&mut self) {
+        if self
+            .moving
+            .as_ref()
+            .is_some_and(|moving| moving.fetching.is_empty())
+        {
+            self.switch();
+        }
+    }
+
+    /// The prepared plan comes into force, unless the room changed so that it cannot.
+    fn switch(&mut self) -> bool {
+        let Some(Moving { plan, .. }) = self.moving.take() else {
+            return false;
+        };
+        // Links and phones are not those of when it was made.
+        let problem = self.problem();
+        let plan = plan::priced(&problem, plan.stages, self.epoch + 1);
+        let Some(plan) = plan.ok().filter(|plan| plan::check(&problem, plan).is_ok()) else {
+            return false;
+        };
+        self.balancer.switched(self.now_ms);
+        self.install(plan);
+        true
+    }
+}
