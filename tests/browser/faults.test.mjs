@@ -4,15 +4,15 @@ import assert from "node:assert/strict";
 import { ask, closeRoom, openRoom } from "./room.mjs";
 
 const url = process.env.LINGUALINKED_URL;
-const REQUEST = { prompt: "abcdefgh".repeat(6), maxTokens: 64, temperature: 0 };
+const REQUEST = { prompt: "abcdefgh".repeat(6), maxTokens: 400, temperature: 0 };
 // Bytes: any two of the three phones hold the model.
-const BUDGETS = [820_000, 820_000, 820_000];
+const BUDGETS = [1_100_000, 1_100_000, 1_100_000];
 
 const TAB_CLOSED_MS = 5_000;
 
 /** Opens a room, asks, and after `tokens` tokens does `fault` to the first phone behind the host. Ms from there to the next token. */
 async function interrupted(fault, { tokens = 4 } = {}) {
-  const room = await openRoom({ url, budgets: BUDGETS, engine: "cpu", contextColumns: 128 });
+  const room = await openRoom({ url, budgets: BUDGETS, engine: "cpu", contextColumns: 512 });
   try {
     const lost = room.phones[room.plan.stages[1].member];
     const { ids: expected } = await ask(room, REQUEST);
