@@ -667,7 +667,7 @@ fn shifted(room: &Room, turn: usize) -> Option<Vec<Stage>> {
     let at = turn % last.max(1);
     let (ahead, behind) = stages.split_at_mut(at + 1);
     let (ahead, behind) = (ahead.last_mut()?, behind.first_mut()?);
-    let forth = turn % 2 == 0 && behind.units.len() > 1 || ahead.units.len() < 2;
+    let forth = turn.is_multiple_of(2) && behind.units.len() > 1 || ahead.units.len() < 2;
     let boundary = if forth {
         ahead.units.end + 1
     } else {
