@@ -107,6 +107,7 @@ struct Play<'a> {
     prompt: Vec<u32>,
     tokens: u32,
     asked: bool,
+    corrupted: bool,
     lines: &'a mut Vec<String>,
 }
 
@@ -132,6 +133,7 @@ impl<'a> Play<'a> {
             room,
             blocks,
             asked: false,
+            corrupted: false,
             lines,
         }
     }
@@ -222,6 +224,7 @@ impl<'a> Play<'a> {
         let patience_ms = self.room.now_ms + PATIENCE_MS;
         self.pass_until(patience_ms);
         self.check_answer()?;
+        self.check_manners()?;
         self.room.run(SETTLED_MS);
         if !is_settled(&self.room) {
             self.help();
@@ -296,6 +299,7 @@ impl<'a> Play<'a> {
 
     fn strike(&mut self, trouble: Trouble) {
         let victim = self.victim();
+        self.corrupted |= trouble == Trouble::Mischief(Mischief::Corrupt);
         self.say(&format!(
             "{trouble:?}, phone {:?}",
             victim.map(|victim| victim.0)
@@ -409,6 +413,22 @@ impl<'a> Play<'a> {
             true => Ok(()),
             false => Err(format!("wrote {answer:?} instead of {:?}", self.expected())),
         }
+    }
+
+    /// Nobody is accused of anything, unless a message was damaged on its way.
+    fn check_manners(&self) -> Result<(), String> {
+        let accused = |event: &Event| match event {
+            Event::Failed { fault, .. } | Event::Interrupted { fault } => {
+                fault.code == "member.misbehaved" || fault.code.starts_with("proto.")
+            }
+            _ => false,
+        };
+        for (id, phone) in &self.room.phones {
+            if !self.corrupted && phone.events.iter().any(|(_, event)| accused(event)) {
+                return Err(format!("phone {} accuses another one", id.0));
+            }
+        }
+        Ok(())
     }
 
     /// The host's list is who is there, and nobody else.

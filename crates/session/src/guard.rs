@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use door::{Credentials, DoorError, Fingerprints, Handshake, NONCE_BYTES, Step};
 use plan::MemberId;
-use proto::handshake::MAX_HANDSHAKE_BYTES;
+use proto::handshake::Handshake as Greeting;
 
 use crate::host::Host;
 use crate::peer::Peer;
@@ -89,7 +89,10 @@ enum Link {
         handshake: Box<Handshake>,
         due_ms: u64,
     },
-    Open,
+    /// Proven; with what is left of a handshake whose last word an activation overtook.
+    Open {
+        rest: Option<Box<Handshake>>,
+    },
     Refused {
         close_at_ms: u64,
     },
@@ -126,7 +129,7 @@ impl<S: Session> Guarded<S> {
         let early = match self.links.remove(&member) {
             Some(Link::Early { greeting }) => Some(greeting),
             // A new connection takes the place of an old one.
-            Some(Link::Open) => {
+            Some(Link::Open { .. }) => {
                 self.session.handle(now_ms, Input::Disconnected { member });
                 None
             }
@@ -174,7 +177,8 @@ impl<S: Session> Guarded<S> {
         }
         loop {
             match self.session.poll_output()? {
-                Output::Send { to, .. } if !matches!(self.links.get(&to), Some(Link::Open)) => {}
+                Output::Send { to, .. }
+                    if !matches!(self.links.get(&to), Some(Link::Open { .. })) => {}
                 Output::Disconnect { member } => {
                     self.links.remove(&member);
                     return Some(Output::Disconnect { member });
@@ -192,7 +196,7 @@ impl<S: Session> Guarded<S> {
         let due = self.links.values().filter_map(|link| match link {
             Link::Proving { due_ms, .. } => Some(*due_ms),
             Link::Refused { close_at_ms } => Some(*close_at_ms),
-            Link::Early { .. } | Link::Open => None,
+            Link::Early { .. } | Link::Open { .. } => None,
         });
         due.chain(self.session.poll_timeout()).min()
     }
@@ -202,7 +206,15 @@ impl<S: Session> Guarded<S> {
             return self.keep_early(from, channel, bytes);
         };
         match link {
-            Link::Open => {
+            Link::Open { rest } if channel == Channel::Control && rest.is_some() => {
+                let ended = rest.take().map(|mut handshake| handshake.receive(&bytes));
+                if let Some(Err(error)) = ended {
+                    self.session
+                        .handle(now_ms, Input::Disconnected { member: from });
+                    self.refuse(now_ms, from, error);
+                }
+            }
+            Link::Open { .. } => {
                 let input = Input::Received {
                     from,
                     channel,
@@ -219,7 +231,11 @@ impl<S: Session> Guarded<S> {
                 }
                 // Channels overtake each other: whoever sends this found our proof good.
                 Channel::Activation if handshake.is_convinced() => {
-                    self.open(now_ms, from);
+                    let rest = match self.links.remove(&from) {
+                        Some(Link::Proving { handshake, .. }) => Some(handshake),
+                        _ => None,
+                    };
+                    self.open(now_ms, from, rest);
                     self.on_received(now_ms, from, channel, bytes);
                 }
                 Channel::Activation => self.refuse(now_ms, from, DoorError::OutOfTurn),
@@ -228,7 +244,8 @@ impl<S: Session> Guarded<S> {
     }
 
     fn keep_early(&mut self, from: MemberId, channel: Channel, greeting: Vec<u8>) {
-        if channel == Channel::Control && greeting.len() <= MAX_HANDSHAKE_BYTES {
+        // What is no greeting was said on a connection that is gone.
+        if channel == Channel::Control && Greeting::decode(&greeting).is_ok() {
             self.links.insert(from, Link::Early { greeting });
         }
     }
@@ -240,21 +257,21 @@ impl<S: Session> Guarded<S> {
                     self.say(from, bytes);
                 }
                 if open {
-                    self.open(now_ms, from);
+                    self.open(now_ms, from, None);
                 }
             }
             Err(error) => self.refuse(now_ms, from, error),
         }
     }
 
-    fn open(&mut self, now_ms: u64, member: MemberId) {
-        self.links.insert(member, Link::Open);
+    fn open(&mut self, now_ms: u64, member: MemberId, rest: Option<Box<Handshake>>) {
+        self.links.insert(member, Link::Open { rest });
         self.session.handle(now_ms, Input::Connected { member });
     }
 
     fn on_disconnected(&mut self, now_ms: u64, member: MemberId) {
         match self.links.remove(&member) {
-            Some(Link::Open) => self.session.handle(now_ms, Input::Disconnected { member }),
+            Some(Link::Open { .. }) => self.session.handle(now_ms, Input::Disconnected { member }),
             Some(Link::Proving { .. }) => self.fail(member, DoorError::Closed),
             Some(Link::Early { .. } | Link::Refused { .. }) | None => {}
         }

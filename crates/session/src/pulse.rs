@@ -12,11 +12,6 @@ pub(crate) const SILENCE_MS: u64 = 3_000;
 /// How much a slower round trip moves the estimate; a faster one replaces it.
 const SMOOTHING: f64 = 0.25;
 
-/// Whether this page did not run for longer than any beat: then silence is its own.
-pub(crate) fn slept(before_ms: u64, now_ms: u64) -> bool {
-    now_ms.saturating_sub(before_ms) >= 2 * BEAT_MS
-}
-
 /// What is known of a connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Pulse {
@@ -38,6 +33,11 @@ impl Pulse {
     /// Anything arrived.
     pub fn heard(&mut self, now_ms: u64) {
         self.heard_ms = now_ms;
+    }
+
+    /// This page did not run for so long: what others said meanwhile waits to be heard.
+    pub fn slept(&mut self, ms: u64) {
+        self.heard_ms += ms;
     }
 
     /// An answer to a beat arrived; a time that cannot be is no measurement.

@@ -15,6 +15,11 @@ impl Watch {
         self.heard_ms = now_ms;
     }
 
+    /// This page did not run for so long.
+    pub fn slept(&mut self, ms: u64) {
+        self.heard_ms += ms;
+    }
+
     pub fn is_silent(&self, now_ms: u64) -> bool {
         now_ms >= self.due_ms()
     }

@@ -55,9 +55,9 @@ impl Answer {
         u32::try_from(self.ids.len() - self.prompt_len).unwrap_or(u32::MAX)
     }
 
-    /// Time that passed is not held against it.
-    pub fn moved(&mut self, now_ms: u64) {
-        self.moved_ms = now_ms;
+    /// Time for which the page slept is not held against it.
+    pub fn slept(&mut self, ms: u64) {
+        self.moved_ms += ms;
     }
 
     /// What is on its way is lost: the last pass enters again.

@@ -16,7 +16,6 @@ use proto::{Control, Fault};
 
 use crate::error::SessionError;
 use crate::outbox::Outbox;
-use crate::pulse;
 use crate::seam::{
     Command, Computed, EngineChoice, Event, Input, Job, JobId, ModelReference, Output,
 };
@@ -148,8 +147,8 @@ impl Host {
         if self.over {
             return;
         }
-        if pulse::slept(self.now_ms, now_ms) {
-            self.forgive_silence(now_ms);
+        if let Some(due_ms) = self.poll_timeout() {
+            self.sleep_through(now_ms.saturating_sub(due_ms));
         }
         self.now_ms = now_ms;
         match input {
@@ -273,16 +272,16 @@ impl Host {
         }
     }
 
-    /// Whatever others said in the meantime is still in the queue.
-    fn forgive_silence(&mut self, now_ms: u64) {
+    /// Time for which this page was late is nobody's silence: whatever others said is still in the queue.
+    fn sleep_through(&mut self, ms: u64) {
         let pulses = self
             .members
             .values_mut()
             .filter_map(|member| member.pulse.as_mut());
-        pulses.for_each(|pulse| pulse.heard(now_ms));
-        self.watch.heard(now_ms);
+        pulses.for_each(|pulse| pulse.slept(ms));
+        self.watch.slept(ms);
         if let Some(answer) = &mut self.answer {
-            answer.moved(now_ms);
+            answer.slept(ms);
         }
     }
 

@@ -12,7 +12,7 @@ use proto::{Assembler, Control, Fault, ModelReference};
 use crate::error::SessionError;
 use crate::history::History;
 use crate::outbox::Outbox;
-use crate::pulse::{self, Pulse};
+use crate::pulse::Pulse;
 use crate::seam::{Command, Computed, EngineChoice, Event, Input, Job, JobId, Output};
 use crate::watch::Watch;
 use segment::Segment;
@@ -122,8 +122,8 @@ impl Peer {
         if self.over {
             return;
         }
-        if pulse::slept(self.now_ms, now_ms) {
-            self.forgive_silence(now_ms);
+        if let Some(due_ms) = self.poll_timeout() {
+            self.sleep_through(now_ms.saturating_sub(due_ms));
         }
         self.now_ms = now_ms;
         match input {
@@ -385,11 +385,11 @@ impl Peer {
         self.fail_plan(SessionError::EngineSilent);
     }
 
-    /// Whatever others said in the meantime is still in the queue.
-    fn forgive_silence(&mut self, now_ms: u64) {
-        self.watch.heard(now_ms);
+    /// Time for which this page was late is nobody's silence: whatever others said is still in the queue.
+    fn sleep_through(&mut self, ms: u64) {
+        self.watch.slept(ms);
         for link in self.links.values_mut() {
-            link.pulse.heard(now_ms);
+            link.pulse.slept(ms);
         }
     }
 
