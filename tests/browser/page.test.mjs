@@ -92,8 +92,13 @@ test("they load the model", async () => {
 
 test("an answer streams until it is stopped", async () => {
   await host.asks("abcdefgh");
-  await host.answer(/./);
-  await host.press("Stop");
+  // At the first word, from within the page: the whole answer takes a fraction of a second.
+  await host.page.waitForFunction(() => {
+    const stop = [...document.querySelectorAll("button")].find(({ textContent, hidden }) => textContent === "Stop" && !hidden);
+    if (!stop || !document.querySelector(".markdown")?.textContent) return false;
+    stop.click();
+    return true;
+  });
   await host.sees("Stopped.");
 });
 
@@ -102,6 +107,13 @@ test("a second question is answered, after the first", async () => {
   await host.page.locator(".turn").nth(1).getByText(/tok\/s on 2 phones/).waitFor();
   assert.notEqual(await host.answer(/./), "");
   assert.equal(await host.page.locator(".turn").count(), 2);
+});
+
+test("a text is classified, with scores of both labels", async () => {
+  await host.page.getByLabel("Task").selectOption("Sentiment");
+  await host.asks("abcd");
+  await host.answer(/(Positive \d+%, Negative \d+%|Negative \d+%, Positive \d+%)/);
+  await host.page.getByLabel("Task").selectOption("Chat");
 });
 
 test("the room ends for both when its host leaves", async () => {

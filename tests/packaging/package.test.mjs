@@ -8,12 +8,15 @@ import { createInterface } from "node:readline";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
-import { build } from "vite";
+import { build, createServer } from "vite";
+import webpack from "webpack";
 import { openBrowser } from "../browser/chromium.mjs";
 
 const { LINGUALINKED_PACKAGE: tarball, LINGUALINKED_SERVER: binary, LINGUALINKED_MODEL: model } = process.env;
+const full = process.env.LINGUALINKED_FULL === "1";
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const MESSAGES = [{ role: "user", content: "abcdefgh" }];
 /** Bytes: too little for the model on one page, enough on two. */
@@ -179,12 +182,46 @@ test("plain modules: two pages answer together, by the API as documented", async
   assert.deepEqual([host.problems, guest.problems], [[], []]);
 });
 
-test("the README's first snippet works in a new project, built by Vite", async () => {
-  const folder = await project("vite");
+/** A project with the README's first snippet as its only script; `script` is how its page gets it. */
+async function readmeProject(name, script) {
+  const folder = await project(name);
   await writeFile(join(folder, "main.js"), await snippet("../../README.md"));
-  await writeFile(join(folder, "index.html"), '<!doctype html><link rel="icon" href="data:,"><body><script type="module" src="/main.js"></script></body>');
-  await build({ root: folder, logLevel: "warn", configFile: false });
-  const { page, problems } = await open(await serve(join(folder, "dist")));
+  await writeFile(join(folder, "index.html"), `<!doctype html><link rel="icon" href="data:,"><body>${script}</body>`);
+  return folder;
+}
+
+/** A page with the snippet shows text, and nothing else happens on it. */
+async function answers(url) {
+  const { page, problems } = await open(url);
   await page.waitForFunction(() => document.body.textContent.trim() !== "", undefined, { timeout: 60_000 });
   assert.deepEqual(problems, []);
+}
+
+test("the README's first snippet works in a new project, built by Vite", async () => {
+  const root = await readmeProject("vite", '<script type="module" src="/main.js"></script>');
+  await build({ root, logLevel: "warn", configFile: false });
+  await answers(await serve(join(root, "dist")));
+});
+
+test("and served by Vite's development server", { skip: !full && "only with --full" }, async () => {
+  const root = await readmeProject("vite-dev", '<script type="module" src="/main.js"></script>');
+  const target = await serve(root);
+  const proxy = { "/api": { target }, "/models": { target } };
+  const vite = await createServer({ root, logLevel: "warn", configFile: false, server: { port: 0, proxy }, optimizeDeps: { exclude: ["lingualinked"] } });
+  try {
+    await vite.listen();
+    await answers(vite.resolvedUrls.local[0]);
+  } finally {
+    await vite.close();
+  }
+});
+
+test("and built by webpack", { skip: !full && "only with --full" }, async () => {
+  const context = await readmeProject("webpack", '<script type="module" src="main.js"></script>');
+  const path = join(context, "dist");
+  const stats = await promisify(webpack)({ context, mode: "production", entry: "./main.js", output: { path, module: true }, experiments: { outputModule: true }, performance: { hints: false } });
+  const { errors, warnings } = stats.toJson({ all: false, errors: true, warnings: true });
+  assert.deepEqual([...errors, ...warnings].map(({ message }) => message), []);
+  await cp(join(context, "index.html"), join(path, "index.html"));
+  await answers(await serve(path));
 });

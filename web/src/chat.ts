@@ -3,8 +3,10 @@ import { el, fill, write } from "./dom";
 import { short } from "./format";
 import { copyButton } from "./invite";
 import { Markdown } from "./markdown";
+import { option } from "./field";
 import type { Room, Turn } from "./room";
 import { say } from "./strings";
+import { TASKS, type Task } from "./tasks/presets";
 
 /** So close to the end counts as at the end, px. */
 const NEAR_END = 48;
@@ -16,6 +18,7 @@ export class Chat {
   #input = el("textarea", {
     id: "question", rows: 1, placeholder: say.askHint, "aria-label": say.question, enterkeyhint: "send", autocomplete: "off",
   });
+  #task = el("select", { class: "task", "aria-label": say.task }, ...TASKS.map((task) => option(task, say.tasks[task], task === "chat")));
   #send = el("button", { class: "primary", type: "submit" }, say.ask);
   #stop: HTMLButtonElement;
   #composer: HTMLElement;
@@ -30,6 +33,7 @@ export class Chat {
     this.#composer = el(
       "form",
       { class: "composer", onsubmit: (event) => this.#submit(event) },
+      this.#task,
       this.#input,
       this.#send,
       this.#stop,
@@ -37,6 +41,7 @@ export class Chat {
     this.element = el("section", { class: "chat" }, this.#log, this.#status, this.#composer);
     this.element.addEventListener("keydown", (event) => this.#onKey(event));
     this.#input.addEventListener("input", () => this.#onInput());
+    this.#task.onchange = () => (this.#input.placeholder = this.#task.value === "chat" ? say.askHint : say.taskHint);
     this.#input.value = room.draft;
   }
 
@@ -96,7 +101,7 @@ export class Chat {
     this.#input.value = "";
     this.room.draft = "";
     this.#grow();
-    this.room.ask(question);
+    this.room.ask(question, this.#task.value as Task);
   }
 
   #onInput(): void {
@@ -136,7 +141,7 @@ class ShownTurn {
     this.element = el(
       "article",
       { class: "turn" },
-      el("div", { class: "asked" }, el("span", { class: "unseen" }, say.you), el("p", {}, turn.question)),
+      el("div", { class: "asked" }, el("span", { class: "unseen" }, say.you), turn.task !== "chat" && el("p", { class: "muted" }, say.tasks[turn.task]), el("p", {}, turn.question)),
       el("div", { class: "answer" }, el("span", { class: "unseen" }, say.answer), this.#answer.element, this.#end, this.#figures, this.#actions),
     );
   }
@@ -147,7 +152,7 @@ class ShownTurn {
     this.#answer.show(turn.answer);
     this.#answer.element.classList.toggle("writing", writing);
     write(this.#end, ending(turn));
-    write(this.#figures, writing || turn.tokens === 0 ? "" : figures(turn));
+    write(this.#figures, writing || turn.msToFirstToken === 0 ? "" : figures(turn));
     this.#actions.hidden = writing;
     this.#again.hidden = !repeatable;
   }

@@ -1,12 +1,16 @@
 // What a page knows of its room: events in, a state that views draw from.
 import { faultOf } from "./errors";
-import type { Fault, MemberView, ModelEntry, Phone, Plan, SessionEvent } from "./facade";
+import type { Fault, MemberView, ModelEntry, Phone, Plan, Request, SessionEvent } from "./facade";
 import { isNotice } from "./faults";
+import { say } from "./strings";
+import type { Finished } from "./tasks/ask";
+import { Presets, type Task } from "./tasks/presets";
 
 /** Where the room stands. `over` is final. */
 export type Phase = "opening" | "gathering" | "planning" | "loading" | "ready" | "answering" | "over";
 
 export interface Turn {
+  task: Task;
   question: string;
   answer: string;
   state: "writing" | "stop" | "length" | "cancelled" | "broken";
@@ -29,6 +33,9 @@ const SPEED_SPAN = [500, 4000] as const;
 /** More would hide the chat. */
 const MOST_FAULTS = 3;
 
+/** Why a task ended early: the person wanted it. */
+const STOPPED = Symbol("stopped");
+
 export class Room {
   phase: Phase = "opening";
   members: MemberView[] = [];
@@ -49,6 +56,9 @@ export class Room {
   #interrupted = false;
   #fetched: { at: number; bytes: number }[] = [];
   #listeners = new Set<() => void>();
+  #presets = new Presets((request) => this.#whole(request));
+  /** The request of a task under way. */
+  #step: { resolve: (finished: Finished) => void; reject: (why: unknown) => void } | undefined;
 
   constructor(
     readonly phone: Phone,
@@ -77,31 +87,39 @@ export class Room {
     this.#try(() => this.phone.begin());
   }
 
-  ask(question: string): void {
-    const before = this.turns.filter((turn) => turn.answer !== "");
-    this.turns.push({
-      question,
+  /** Chats, or does a task with `text` alone. */
+  ask(text: string, task: Task): void {
+    const before = this.turns.filter((turn) => turn.answer !== "" && turn.task === "chat");
+    const turn: Turn = {
+      task,
+      question: text,
       answer: "",
       state: "writing",
       tokens: 0,
       tokPerS: 0,
       msToFirstToken: 0,
       phones: new Set(this.plan?.stages.map((stage) => stage.member)).size,
-    });
+    };
+    this.turns.push(turn);
     this.phase = "answering";
     this.stopping = false;
     this.faults = [];
+    if (task !== "chat") {
+      void this.#perform(task, turn);
+      this.changed();
+      return;
+    }
     const said = before.flatMap((turn) => [
       { role: "user" as const, content: turn.question },
       { role: "assistant" as const, content: turn.answer },
     ]);
-    this.#try(() => this.phone.generate({ messages: [...said, { role: "user", content: question }] }));
+    this.#try(() => this.phone.generate({ messages: [...said, { role: "user", content: text }] }));
   }
 
   /** Answers the last question anew. */
   askAgain(): void {
     const last = this.turns.pop();
-    if (last) this.ask(last.question);
+    if (last) this.ask(last.question, last.task);
   }
 
   stop(): void {
@@ -190,7 +208,8 @@ export class Room {
         this.#addToken(event.text, event.atMs);
         break;
       case "finished":
-        this.#finishTurn(event);
+        if (this.#step) this.#step.resolve(event);
+        else this.#finishTurn(event);
         break;
       case "interrupted":
         this.#interrupted = true;
@@ -231,12 +250,40 @@ export class Room {
     if (!turn) return;
     if (turn.tokens === 0) turn.msToFirstToken = atMs;
     turn.tokens += 1;
-    turn.answer += text;
+    // The steps of a task are not its answer.
+    if (!this.#step) turn.answer += text;
     turn.state = "writing";
     this.phase = "answering";
   }
 
-  #finishTurn(event: Extract<SessionEvent, { type: "finished" }>): void {
+  async #perform(task: Exclude<Task, "chat">, turn: Turn): Promise<void> {
+    const began = performance.now();
+    try {
+      turn.answer = await this.#presets.do(task, turn.question, { sentiment: say.sentimentOf });
+      turn.state = "stop";
+    } catch (thrown) {
+      if (thrown === STOPPED) turn.state = "cancelled";
+      else this.#fail(faultOf(thrown), false);
+    }
+    turn.msToFirstToken = performance.now() - began;
+    if (this.phase === "answering") this.phase = "ready";
+    this.stopping = false;
+    this.changed();
+  }
+
+  /** One request of a task. */
+  #whole(request: Request): Promise<Finished> {
+    return new Promise<Finished>((resolve, reject) => {
+      if (this.stopping) {
+        reject(STOPPED);
+        return;
+      }
+      this.#step = { resolve: (finished) => (finished.reason === "cancelled" ? reject(STOPPED) : resolve(finished)), reject };
+      this.phone.generate(request);
+    }).finally(() => (this.#step = undefined));
+  }
+
+  #finishTurn(event: Finished): void {
     const turn = this.turns.at(-1);
     if (turn) {
       turn.state = event.reason;
@@ -252,6 +299,11 @@ export class Room {
   #fail(fault: Fault, fatal: boolean): void {
     if (fatal) {
       this.#finish(fault);
+      return;
+    }
+    if (this.#step && !isNotice(fault)) {
+      // The task tells, once it has ended.
+      this.#step.reject(fault);
       return;
     }
     this.#note({ ...fault, message: this.#named(fault.message) });

@@ -181,6 +181,18 @@ export const SCENES = {
       await scene.finished(99, MARKDOWN);
     },
   },
+  sentiment: {
+    run: async (scene) => {
+      await scene.ready();
+      await scene.page.locator(".task").selectOption("sentiment");
+      await scene.page.fill("textarea", { en: "I loved every minute of it.", ko: "처음부터 끝까지 정말 좋았어요." }[scene.language]);
+      await scene.page.keyboard.press("Enter");
+      // Two labels, after the text and after three texts without content.
+      for (const startLogLikelihood of [-1.2, -3.1, -2, -2, -2, -2, -2, -2]) await scene.tell({ type: "finished", request: 1, tokens: 0, reason: "length", text: "", ids: [], promptIds: [], startLogLikelihood });
+      await scene.page.waitForSelector(".markdown strong");
+      await scene.page.evaluate(() => document.activeElement?.blur());
+    },
+  },
   "answered-details": { run: async (scene) => { await scene.answered(); await scene.page.click(".more > .details > summary"); } },
   "host-late": { run: async (scene) => { await scene.answered(); await scene.tell(members([...[0, 1].map((id) => member(scene.language, id, { placed: true, loaded: 1 })), member(scene.language, 2)])); } },
   "member-lost": {
