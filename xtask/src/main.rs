@@ -5,6 +5,7 @@ mod build;
 mod command;
 mod e2e;
 mod error;
+mod eval;
 mod invitation;
 mod make_model;
 mod pack;
@@ -36,6 +37,8 @@ enum Task {
     Build,
     /// Serve the page and a model; with --phones, let emulated phones answer.
     Run(run::Options),
+    /// Logits, greedy ids and perplexity of a model file or repository.
+    Eval(eval::Options),
     /// Experiments to repeat.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -69,6 +72,7 @@ fn work(task: Task) -> Result<(), Error> {
     match task {
         Task::Build => build::build(),
         Task::Run(options) => run::run(&options),
+        Task::Eval(options) => eval::run(&options),
         Task::Bench(bench) => bench::run(&bench),
         Task::MakeModel(options) => make_model::run(&options),
         Task::E2e(options) => e2e::run(&options),

@@ -1,0 +1,26 @@
+//! `cargo xtask eval`: what a model file computes.
+
+use std::ffi::OsString;
+
+use clap::Args;
+
+use crate::command::{program, succeed};
+use crate::error::Error;
+
+/// FILE --ids ..|--text .. [--executor cpu|gpu] [--split N] [--json]; `-- --help` shows all.
+#[derive(Args)]
+pub struct Options {
+    /// Handed on.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+    arguments: Vec<OsString>,
+}
+
+/// A package of its own: whoever only serves the page need not build executors.
+///
+/// # Errors
+/// It could not be built, or failed and said why.
+pub fn run(options: &Options) -> Result<(), Error> {
+    let mut cargo = program("cargo");
+    cargo.args(["run", "--quiet", "--release", "--package", "eval", "--"]);
+    succeed(cargo.args(&options.arguments))
+}
