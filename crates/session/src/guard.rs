@@ -71,6 +71,15 @@ impl Session for Peer {
     }
 }
 
+impl Link {
+    fn handshake(self) -> Option<Box<Handshake>> {
+        match self {
+            Self::Proving { handshake, .. } => Some(handshake),
+            _ => None,
+        }
+    }
+}
+
 /// A session behind its door. Nothing reaches it from a connection that is not proven, and nothing of it leaves over one.
 pub struct Guarded<S> {
     session: S,
@@ -89,9 +98,9 @@ enum Link {
         handshake: Box<Handshake>,
         due_ms: u64,
     },
-    /// Proven; with what is left of a handshake whose last word an activation overtook.
     Open {
-        rest: Option<Box<Handshake>>,
+        /// The other end's last word of the handshake was overtaken and is still to come.
+        unfinished: Option<Box<Handshake>>,
     },
     Refused {
         close_at_ms: u64,
@@ -177,8 +186,7 @@ impl<S: Session> Guarded<S> {
         }
         loop {
             match self.session.poll_output()? {
-                Output::Send { to, .. }
-                    if !matches!(self.links.get(&to), Some(Link::Open { .. })) => {}
+                Output::Send { to, .. } if !self.is_open(to) => {}
                 Output::Disconnect { member } => {
                     self.links.remove(&member);
                     return Some(Output::Disconnect { member });
@@ -205,42 +213,38 @@ impl<S: Session> Guarded<S> {
         let Some(link) = self.links.get_mut(&from) else {
             return self.keep_early(from, channel, bytes);
         };
-        match link {
-            Link::Open { rest } if channel == Channel::Control && rest.is_some() => {
-                let ended = rest.take().map(|mut handshake| handshake.receive(&bytes));
-                if let Some(Err(error)) = ended {
-                    self.session
-                        .handle(now_ms, Input::Disconnected { member: from });
-                    self.refuse(now_ms, from, error);
-                }
-            }
-            Link::Open { .. } => {
-                let input = Input::Received {
-                    from,
-                    channel,
-                    bytes,
-                };
-                self.session.handle(now_ms, input);
-            }
+        let handshake = match (link, channel) {
             // Nobody says more than a greeting before it is greeted.
-            Link::Early { .. } | Link::Refused { .. } => {}
-            Link::Proving { handshake, .. } => match channel {
-                Channel::Control => {
-                    let step = handshake.receive(&bytes);
-                    self.on_step(now_ms, from, step);
-                }
-                // Channels overtake each other: whoever sends this found our proof good.
-                Channel::Activation if handshake.is_convinced() => {
-                    let rest = match self.links.remove(&from) {
-                        Some(Link::Proving { handshake, .. }) => Some(handshake),
-                        _ => None,
-                    };
-                    self.open(now_ms, from, rest);
-                    self.on_received(now_ms, from, channel, bytes);
-                }
-                Channel::Activation => self.refuse(now_ms, from, DoorError::OutOfTurn),
-            },
-        }
+            (Link::Early { .. } | Link::Refused { .. }, _) => return,
+            (Link::Proving { handshake, .. }, Channel::Control) => handshake,
+            // Channels overtake each other: whoever sends this found our proof good.
+            (Link::Proving { handshake, .. }, Channel::Activation) if handshake.is_convinced() => {
+                let unfinished = self.links.remove(&from).and_then(Link::handshake);
+                self.open(now_ms, from, unfinished);
+                return self.deliver(now_ms, from, channel, bytes);
+            }
+            (Link::Proving { .. }, Channel::Activation) => {
+                return self.refuse(now_ms, from, DoorError::OutOfTurn);
+            }
+            (
+                Link::Open {
+                    unfinished: Some(handshake),
+                },
+                Channel::Control,
+            ) => handshake,
+            (Link::Open { .. }, _) => return self.deliver(now_ms, from, channel, bytes),
+        };
+        let step = handshake.receive(&bytes);
+        self.on_step(now_ms, from, step);
+    }
+
+    fn deliver(&mut self, now_ms: u64, from: MemberId, channel: Channel, bytes: Vec<u8>) {
+        let input = Input::Received {
+            from,
+            channel,
+            bytes,
+        };
+        self.session.handle(now_ms, input);
     }
 
     fn keep_early(&mut self, from: MemberId, channel: Channel, greeting: Vec<u8>) {
@@ -264,9 +268,12 @@ impl<S: Session> Guarded<S> {
         }
     }
 
-    fn open(&mut self, now_ms: u64, member: MemberId, rest: Option<Box<Handshake>>) {
-        self.links.insert(member, Link::Open { rest });
-        self.session.handle(now_ms, Input::Connected { member });
+    /// The session hears of a connection once.
+    fn open(&mut self, now_ms: u64, member: MemberId, unfinished: Option<Box<Handshake>>) {
+        let before = self.links.insert(member, Link::Open { unfinished });
+        if !matches!(before, Some(Link::Open { .. })) {
+            self.session.handle(now_ms, Input::Connected { member });
+        }
     }
 
     fn on_disconnected(&mut self, now_ms: u64, member: MemberId) {
@@ -280,7 +287,10 @@ impl<S: Session> Guarded<S> {
     /// The other end is not listened to any more, and the connection ends soon.
     fn refuse(&mut self, now_ms: u64, member: MemberId, error: DoorError) {
         let close_at_ms = now_ms + LINGER_MS;
-        self.links.insert(member, Link::Refused { close_at_ms });
+        let before = self.links.insert(member, Link::Refused { close_at_ms });
+        if let Some(Link::Open { .. }) = before {
+            self.session.handle(now_ms, Input::Disconnected { member });
+        }
         self.fail(member, error);
     }
 
@@ -314,6 +324,10 @@ impl<S: Session> Guarded<S> {
             }
             _ => true,
         });
+    }
+
+    fn is_open(&self, member: MemberId) -> bool {
+        matches!(self.links.get(&member), Some(Link::Open { .. }))
     }
 
     fn say(&mut self, to: MemberId, bytes: Vec<u8>) {
