@@ -67,7 +67,7 @@ export class EmulatedPhone {
 
   /** Opens the page; again is a reload. */
   async load(url, fragment = "") {
-    this.page = this.context.pages()[0] ?? (await this.context.newPage());
+    this.page ??= this.context.pages()[0] ?? (await this.context.newPage());
     const problem = (text) => this.tell({ type: "console", text });
     this.page.on("pageerror", (error) => problem(String(error)));
     this.page.on("console", (message) => message.type() === "error" && problem(message.text()));

@@ -50,6 +50,9 @@ pub enum BrowserError {
         /// What the browser said.
         detail: String,
     },
+    /// ICE found no pair of addresses that reach each other.
+    #[error("this phone and the one that started the room found no way to each other")]
+    Unreachable,
     /// A model reference that leads to another origin.
     #[error("the room names a model outside this server ({url})")]
     ForeignModel {
@@ -108,6 +111,7 @@ impl BrowserError {
             Self::ServerAnswer { .. } => "server.answer",
             Self::NoAnswer => "room.no_answer",
             Self::Connection { .. } => "rtc.failed",
+            Self::Unreachable => "rtc.unreachable",
             Self::ForeignModel { .. } => "model.foreign",
             Self::OverBudget { .. } => "engine.over_budget",
             Self::Options { .. } => "page.options",
@@ -139,6 +143,9 @@ impl BrowserError {
                 "Check that the page that shows the link is still open, then try again."
             }
             Self::Connection { .. } => "Put the phones on the same Wi-Fi and join again.",
+            Self::Unreachable => {
+                "Put both on the same Wi-Fi. Guest networks often keep phones apart (AP isolation): then use another Wi-Fi, or one phone's hotspot."
+            }
             Self::ForeignModel { .. } => {
                 "Join only rooms of people you trust; ask the host to start a new room."
             }

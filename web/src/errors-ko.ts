@@ -91,6 +91,7 @@ export const koreanFaults: Readonly<Record<string, Words>> = {
   "model.missing_tensor": ["모델 파일에 필요한 텐서가 없습니다.", OTHER_MODEL],
   "model.missing_field": ["모델 파일에 필요한 항목이 없습니다.", OTHER_MODEL],
   "model.chunk_hash": ["모델 조각이 손상된 채 도착했습니다.", "다시 시도하세요. 계속되면 서버의 모델 파일을 확인하세요."],
+  "rtc.unreachable": ["이 휴대폰과 방을 만든 휴대폰이 서로 닿는 길을 찾지 못했습니다.", "두 휴대폰을 같은 Wi-Fi에 연결하세요. 손님용 Wi-Fi는 휴대폰끼리 막는 일이 많습니다(AP 격리). 그때는 다른 Wi-Fi나 한 휴대폰의 핫스팟을 쓰세요."],
   "model.foreign": ["이 방은 이 서버 밖의 모델을 가리킵니다.", "믿는 사람의 방에만 참여하고, 방을 만든 사람에게 새 방을 부탁하세요."],
   "text.no_chat_template": ["이 모델에는 대화 형식이 없습니다.", "대화용(instruct) 모델을 고르세요."],
   "text.chat_template": ["모델의 대화 형식이 실패했습니다.", OTHER_MODEL],

@@ -24,6 +24,7 @@ const TESTS: [(&str, &str, bool); 8] = [
     ("faults", TINY_MODEL, false),
     ("https", TINY_MODEL, false),
     ("server", TINY_MODEL, false),
+    ("door", TINY_MODEL, false),
     ("firefox", TINY_MODEL, true),
     ("full", DEFAULT_MODEL, true),
 ];

@@ -3,10 +3,7 @@
 //! Channels are negotiated out of band with fixed ids, so both ends create them before the first offer. All candidates are gathered
 //! before a description is handed out: one message each way suffices.
 
-use std::{
-    cell::{Cell, RefCell},
-    rc::Rc,
-};
+use std::{cell::RefCell, rc::Rc};
 
 use door::{DoorError, Fingerprint, Fingerprints};
 use futures::{
@@ -45,8 +42,10 @@ pub struct Channels {
 /// A connection to one member; dropping it closes it.
 pub struct Connection {
     peer: RtcPeerConnection,
-    /// The other end described itself: it may not do so again, as another description would name another certificate.
-    described: Cell<bool>,
+    /// Until the other end described itself: it may not do so again, as another description would name another certificate.
+    described: RefCell<Option<oneshot::Sender<()>>>,
+    /// Until somebody waits for that description.
+    description: RefCell<Option<oneshot::Receiver<()>>>,
     _on_state: Closure<dyn FnMut()>,
 }
 
@@ -72,11 +71,13 @@ impl Connection {
                 }
             })
         };
+        let (described, description) = oneshot::channel();
         peer.set_onconnectionstatechange(Some(on_state.as_ref().unchecked_ref()));
         Ok((
             Self {
                 peer,
-                described: Cell::new(false),
+                described: RefCell::new(Some(described)),
+                description: RefCell::new(Some(description)),
                 _on_state: on_state,
             },
             channels,
@@ -101,11 +102,14 @@ impl Connection {
         self.set_remote(RtcSdpType::Answer, answer).await
     }
 
-    /// Fingerprints of both certificates, once the channels are open.
+    /// Fingerprints of both certificates, once the channels are open. Once for each connection.
     ///
     /// # Errors
     /// The browser shows neither certificate nor exactly one fingerprint of an end.
-    pub fn fingerprints(&self) -> Result<Fingerprints, DoorError> {
+    pub async fn fingerprints(&self) -> Result<Fingerprints, DoorError> {
+        // Channels in a worker may open before this thread hears that the description was applied.
+        let description = self.description.take().ok_or(DoorError::NoCertificate)?;
+        description.await.map_err(|_| DoorError::NoCertificate)?;
         let sdp = |description: Option<RtcSessionDescription>| {
             description
                 .map(|description| description.sdp())
@@ -137,14 +141,17 @@ impl Connection {
     }
 
     async fn set_remote(&self, kind: RtcSdpType, sdp: &str) -> Result<(), BrowserError> {
-        if self.described.replace(true) {
-            return Err(BrowserError::Connection {
+        let described = self
+            .described
+            .take()
+            .ok_or_else(|| BrowserError::Connection {
                 detail: "the other phone described itself twice".to_owned(),
-            });
-        }
+            })?;
         let description = RtcSessionDescriptionInit::new(kind);
         description.set_sdp(sdp);
         resolve(self.peer.set_remote_description(&description)).await?;
+        // Nobody waits where the channels never open.
+        let _ = described.send(());
         Ok(())
     }
 

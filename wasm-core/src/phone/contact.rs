@@ -85,12 +85,10 @@ async fn knock(page: &Rc<Page>, seat: &Seat) -> Result<MemberId, Fault> {
     let sdp = connection.offer().await?;
     signaling::send(seat, HOST_SEAT, &FirstContact::Offer { sdp }).await?;
     let (sdp, me) = within(ANSWER_MS, BrowserError::NoAnswer, answer(&mut inbox)).await?;
+    let joined = page.wait_for(Awaited::Joined);
     page.to_session(&ToSession::Admitted { me })?;
     connection.accept(&sdp).await?;
-    let slow = BrowserError::Connection {
-        detail: "the channels did not open".to_owned(),
-    };
-    within(CONNECT_MS, slow, page.wait_for(Awaited::Joined)).await
+    within(CONNECT_MS, BrowserError::Unreachable, joined).await
 }
 
 /// Knocks again until the host has let this page in, or the session has given up.

@@ -6,9 +6,11 @@ use std::{
     rc::{Rc, Weak},
 };
 
-use door::Fingerprints;
-use door::Invitation;
-use futures::channel::{mpsc, oneshot};
+use door::{Fingerprints, Invitation};
+use futures::{
+    FutureExt,
+    channel::{mpsc, oneshot},
+};
 use plan::MemberId;
 use session::{Event, Fault};
 use wasm_bindgen::prelude::*;
@@ -219,15 +221,20 @@ impl Page {
         self.threads.borrow().is_some()
     }
 
-    /// Waits for a word of the session worker; this page's number comes with it.
-    pub async fn wait_for(&self, awaited: Awaited) -> Result<MemberId, Fault> {
+    /// Waits, from now on, for a word of the session worker; this page's number comes with it.
+    pub fn wait_for(
+        &self,
+        awaited: Awaited,
+    ) -> impl Future<Output = Result<MemberId, Fault>> + use<> {
         let (done, wait) = oneshot::channel();
         self.waiting.borrow_mut().push(Waiting { awaited, done });
-        wait.await.unwrap_or_else(|_| {
-            Err(BrowserError::Misuse {
-                detail: "this phone left the room".to_owned(),
-            }
-            .into())
+        wait.map(|word| {
+            word.unwrap_or_else(|_| {
+                Err(BrowserError::Misuse {
+                    detail: "this phone left the room".to_owned(),
+                }
+                .into())
+            })
         })
     }
 
@@ -242,7 +249,7 @@ impl Page {
             },
         ) = Connection::new(move || {
             if let Some(page) = page.upgrade() {
-                page.connection_failed(member);
+                page.on_unreachable(member);
             }
         })?;
         let connection = Rc::new(connection);
@@ -398,21 +405,24 @@ impl Page {
     }
 
     /// What the session needs to know before it trusts a connection.
-    fn tell_certificates(&self, member: MemberId) {
+    fn tell_certificates(self: &Rc<Self>, member: MemberId) {
         let Some(connection) = self.connection(member) else {
             return;
         };
-        match connection.fingerprints() {
-            Ok(Fingerprints { mine, theirs }) => {
-                // Without a session there is nobody to tell.
-                let _ = self.to_session(&ToSession::Certificates {
-                    member,
-                    mine: mine.0,
-                    theirs: theirs.0,
-                });
+        let page = Rc::clone(self);
+        spawn_local(async move {
+            match connection.fingerprints().await {
+                Ok(Fingerprints { mine, theirs }) => {
+                    // Without a session there is nobody to tell.
+                    let _ = page.to_session(&ToSession::Certificates {
+                        member,
+                        mine: mine.0,
+                        theirs: theirs.0,
+                    });
+                }
+                Err(error) => page.give_up(member, error.into()),
             }
-            Err(error) => self.give_up(member, error.into()),
-        }
+        });
     }
 
     fn connection(&self, member: MemberId) -> Option<Rc<Connection>> {
@@ -426,6 +436,14 @@ impl Page {
             self.wake_all(&fault);
         }
         self.notice(fault);
+        self.connection_failed(member);
+    }
+
+    /// Without a way to the host nobody joins; without one to another member, the host relays.
+    fn on_unreachable(&self, member: MemberId) {
+        if member == MemberId::HOST {
+            self.wake_all(&BrowserError::Unreachable.into());
+        }
         self.connection_failed(member);
     }
 

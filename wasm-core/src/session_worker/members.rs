@@ -12,6 +12,8 @@ use crate::channel::link::{Link, LinkDown, LinkEvent};
 pub struct FromLink {
     /// Whose.
     pub member: MemberId,
+    /// Which of the connections to it: one that took the place of another is not that.
+    pub connection: u64,
     /// Which of the two.
     pub channel: Channel,
     /// What.
@@ -22,9 +24,11 @@ pub struct FromLink {
 #[derive(Default)]
 pub struct Members {
     links: BTreeMap<MemberId, Pair>,
+    connections: u64,
 }
 
 struct Pair {
+    connection: u64,
     control: Link,
     activation: Link,
     control_open: bool,
@@ -40,17 +44,21 @@ impl Members {
         tell: impl Fn(FromLink) + Clone + 'static,
     ) -> Option<()> {
         let mut carriers = carriers.into_iter();
+        self.connections += 1;
+        let connection = self.connections;
         let mut link = |channel| {
             let tell = tell.clone();
             Link::new(carriers.next()?, move |event| {
                 tell(FromLink {
                     member,
+                    connection,
                     channel,
                     event,
                 })
             })
         };
         let pair = Pair {
+            connection,
             control: link(Channel::Control)?,
             activation: link(Channel::Activation)?,
             control_open: false,
@@ -58,6 +66,11 @@ impl Members {
         };
         self.links.insert(member, pair);
         Some(())
+    }
+
+    /// Number of the connection to a member that is in use.
+    pub fn connection(&self, member: MemberId) -> Option<u64> {
+        self.links.get(&member).map(|pair| pair.connection)
     }
 
     /// Notes that a channel opened; true when it was the second of the two.

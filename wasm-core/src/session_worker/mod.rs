@@ -11,8 +11,7 @@ use futures::{StreamExt, channel::mpsc};
 use model::{NumericClass, gguf};
 use plan::MemberId;
 use session::{
-    Channel, Command, Event, Fault, Host, HostConfig, Input, ModelReference, Output, Peer,
-    PeerConfig,
+    Command, Event, Fault, Host, HostConfig, Input, ModelReference, Output, Peer, PeerConfig,
 };
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::MessagePort;
@@ -129,11 +128,7 @@ impl SessionWorker {
         match happening {
             Happening::Page(Parcel { message, values }) => self.on_page(message, values),
             Happening::Engine(message) => self.on_engine(message),
-            Happening::Link(FromLink {
-                member,
-                channel,
-                event,
-            }) => self.on_link(member, channel, event),
+            Happening::Link(from) => self.on_link(from),
             Happening::Due => {
                 self.timer = None;
                 self.input(Input::Timeout);
@@ -231,7 +226,16 @@ impl SessionWorker {
         }
     }
 
-    fn on_link(&mut self, member: MemberId, channel: Channel, event: LinkEvent) {
+    fn on_link(&mut self, from: FromLink) {
+        let FromLink {
+            member,
+            connection,
+            channel,
+            event,
+        } = from;
+        if self.members.connection(member) != Some(connection) {
+            return;
+        }
         match event {
             LinkEvent::Open => {
                 if self.members.opened(member, channel) {
@@ -324,15 +328,16 @@ impl SessionWorker {
         while let Some(output) = self.machine.as_mut().and_then(Machine::poll_output) {
             match output {
                 Output::Send { to, channel, bytes } => {
-                    if self.members.send(to, channel, bytes).is_err() {
-                        tell(
-                            &self.to_loop,
-                            Happening::Link(FromLink {
-                                member: to,
-                                channel,
-                                event: LinkEvent::Closed,
-                            }),
-                        );
+                    if self.members.send(to, channel, bytes).is_err()
+                        && let Some(connection) = self.members.connection(to)
+                    {
+                        let closed = FromLink {
+                            member: to,
+                            connection,
+                            channel,
+                            event: LinkEvent::Closed,
+                        };
+                        tell(&self.to_loop, Happening::Link(closed));
                     }
                 }
                 Output::Compute { job, work } => self.to_engine(&ToEngine::Job { job, work }),
