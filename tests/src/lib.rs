@@ -12,6 +12,7 @@ pub mod budgets;
 pub mod campaign;
 pub mod compute;
 pub mod drills;
+pub mod interceptor;
 pub mod model_file;
 pub mod network;
 pub mod phone;

@@ -18,6 +18,7 @@ use session::{
 
 use crate::{
     compute::{Compute, Storage, adding::Adding, executing::Executing},
+    interceptor::{Attack, Interceptor},
     model_file::ModelFile,
     network::Network,
     phone::{Machine, Phone},
@@ -119,6 +120,8 @@ pub struct Room {
     /// Numeric class of the room.
     pub class: NumericClass,
     model: Model,
+    /// Who sits between the phones, if anybody does.
+    pub interceptor: Option<Interceptor>,
     /// What everyone has the link of.
     keys: HostKeys,
     links: BTreeSet<(MemberId, MemberId)>,
@@ -156,6 +159,7 @@ impl Room {
         let mut room = Self {
             now_ms: 0,
             phones: BTreeMap::new(),
+            interceptor: None,
             network,
             tape: None,
             activations: BTreeMap::new(),
@@ -461,10 +465,18 @@ impl Room {
         };
         let fingerprints = Fingerprints {
             mine: certificate(member),
-            theirs: certificate(other),
+            theirs: match self.interceptor {
+                Some(_) => Interceptor::certificate(),
+                None => certificate(other),
+            },
         };
         phone.connected(now_ms, other, fingerprints, nonce);
         self.carry_out(member);
+    }
+
+    /// Whoever introduces phones from now on sits between them.
+    pub fn intercept(&mut self, attack: Attack) {
+        self.interceptor = Some(Interceptor::new(attack, certificate));
     }
 
     /// Never the same.
@@ -539,6 +551,18 @@ impl Room {
         {
             tape.push(message.clone());
         }
+        match &mut self.interceptor {
+            Some(interceptor) => interceptor.pass(message),
+            None => vec![message],
+        }
+        .into_iter()
+        .for_each(|message| self.carry(message));
+    }
+
+    fn carry(&mut self, message: Message) {
+        let Message {
+            from, to, channel, ..
+        } = message;
         let at_ms = self.network.arrival_ms(self.now_ms, from, to, channel);
         let mischief = self.mischief.take_if(|_| channel == Channel::Activation);
         let mut message = message;
