@@ -101,7 +101,8 @@ export class Interceptor {
     await context.route("**/api/rooms/*/messages", async (route) => {
       const request = JSON.parse(route.request().postData());
       const letter = JSON.parse(request.body);
-      if (letter.type === "offer") letter.sdp = await interceptor.#ask("offer", request.seat, letter.sdp, interceptor.rewrite);
+      const [, seat] = /^Bearer ([a-z0-9]+)\./.exec(route.request().headers().authorization);
+      if (letter.type === "offer") letter.sdp = await interceptor.#ask("offer", seat, letter.sdp, interceptor.rewrite);
       if (letter.type === "answer") letter.sdp = await interceptor.#ask("answer", request.to, letter.sdp);
       await route.continue({ postData: JSON.stringify({ ...request, body: JSON.stringify(letter) }) });
     });

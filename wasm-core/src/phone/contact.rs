@@ -3,7 +3,7 @@
 use std::rc::{Rc, Weak};
 
 use door::{HostKeys, Invitation};
-use futures::future::{Either, select};
+use futures::future::{Either, abortable, select};
 use plan::MemberId;
 use session::{Fault, ModelReference};
 use wasm_bindgen_futures::spawn_local;
@@ -42,7 +42,12 @@ pub async fn host(page: &Rc<Page>, model: ModelReference) -> Result<Invitation, 
     let seat = Rc::new(signaling::create_room().await?);
     let inbox = Inbox::open(&seat);
     *page.seat.borrow_mut() = Some(Rc::clone(&seat));
-    spawn_local(answer_door(Rc::downgrade(page), inbox));
+    let (answering, handle) = abortable(answer_door(Rc::downgrade(page), inbox));
+    *page.answering.borrow_mut() = Some(handle);
+    spawn_local(async {
+        // The page left the room.
+        let _ = answering.await;
+    });
     Ok(Invitation::new(&seat.room, &keys))
 }
 
@@ -83,8 +88,11 @@ async fn knock(page: &Rc<Page>, seat: &Seat) -> Result<MemberId, Fault> {
     let mut inbox = Inbox::open(seat);
     let connection = page.connect(MemberId::HOST)?;
     let sdp = connection.offer().await?;
-    signaling::send(seat, HOST_SEAT, &FirstContact::Offer { sdp }).await?;
-    let (sdp, me) = within(ANSWER_MS, BrowserError::NoAnswer, answer(&mut inbox)).await?;
+    let introduced = async {
+        signaling::send(seat, HOST_SEAT, &FirstContact::Offer { sdp }).await?;
+        answer(&mut inbox).await
+    };
+    let (sdp, me) = within(ANSWER_MS, BrowserError::NoAnswer, introduced).await?;
     let joined = page.wait_for(Awaited::Joined);
     page.to_session(&ToSession::Admitted { me })?;
     connection.accept(&sdp).await?;

@@ -10,6 +10,7 @@ use door::{Fingerprints, Invitation};
 use futures::{
     FutureExt,
     channel::{mpsc, oneshot},
+    future::AbortHandle,
 };
 use plan::MemberId;
 use session::{Event, Fault};
@@ -47,6 +48,8 @@ pub struct Page {
     pub(super) invitation: RefCell<Option<Invitation>>,
     /// Host: where guests knock.
     pub(super) seat: RefCell<Option<Rc<Seat>>>,
+    /// Host: ends the answering of those who knock.
+    pub(super) answering: RefCell<Option<AbortHandle>>,
     /// Offers of guests that wait for a number, by seat.
     pub(super) knocking: RefCell<BTreeMap<String, String>>,
     waiting: RefCell<Vec<Waiting>>,
@@ -148,6 +151,7 @@ impl Page {
             connections: RefCell::default(),
             invitation: RefCell::default(),
             seat: RefCell::default(),
+            answering: RefCell::default(),
             knocking: RefCell::default(),
             waiting: RefCell::default(),
             _on_hide: OnHide::new(page.clone()),
@@ -282,6 +286,9 @@ impl Page {
     pub fn close(&self) {
         self.connections.borrow_mut().clear();
         self.seat.borrow_mut().take();
+        if let Some(answering) = self.answering.take() {
+            answering.abort();
+        }
         self.knocking.borrow_mut().clear();
         self.waiting.borrow_mut().clear();
         self.threads.borrow_mut().take();
