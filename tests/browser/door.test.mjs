@@ -73,6 +73,49 @@ test("links that were cut, changed or mixed up open nothing", async () => {
   for (const phone of [first, second, guest]) await phone.page.close();
 });
 
+test("a page of another version is told so within 2 s, whichever end is newer", async () => {
+  const [starter, guest] = [await phone("host"), await phone("guest")];
+  const invitation = await host(starter);
+  for (const newer of ["offer", "answer"]) {
+    await browser.context.route("**/api/rooms/*/messages", async (route) => {
+      const request = JSON.parse(route.request().postData());
+      const letter = JSON.parse(request.body);
+      if (letter.type === newer) letter.protocol += 1;
+      await route.continue({ postData: JSON.stringify({ ...request, body: JSON.stringify(letter) }) });
+    });
+    await guest.start({ name: "guest", engine: "cpu" });
+    const began = performance.now();
+    const fault = await guest.call("join", invitation).then(() => assert.fail("it was let in"), (error) => error.fault);
+    const took_ms = performance.now() - began;
+    assert.equal(fault.code, "proto.version");
+    assert.match(fault.remedy, /^Reload the page/);
+    assert.ok(took_ms <= 2000, `${took_ms} ms`);
+    await browser.context.unroute("**/api/rooms/*/messages");
+  }
+  for (const phone of [starter, guest]) await phone.page.close();
+});
+
+test("the same link in two tabs of one browser makes two members that load side by side", async () => {
+  const phones = [await phone("host"), await phone("tab 1"), await phone("tab 2")];
+  const budgets = [700_000, 520_000, 520_000];
+  for (const [index, phone] of phones.entries()) {
+    await phone.start({ name: phone.name, client: phone.name, engine: "cpu", contextColumns: 64, budgetBytes: budgets[index] });
+  }
+  const [starter, ...tabs] = phones;
+  const { id, file, manifest } = model;
+  const { invitation } = await starter.call("host", { id, file, manifest });
+  const numbers = await Promise.all(tabs.map((tab) => tab.call("join", invitation)));
+  assert.deepEqual(numbers.sort(), [1, 2]);
+  const told = await Promise.all(tabs.map((tab) => tab.until((event) => event.type === "joined")));
+  assert.deepEqual(told.map((event) => event.member).sort(), [1, 2]);
+  await starter.until((event) => event.type === "capacity" && event.measured
+    && starter.events.findLast((e) => e.type === "members")?.members.length === 3);
+  await starter.call("begin");
+  await starter.until((event) => event.type === "ready");
+  assert.equal(starter.events.findLast((event) => event.type === "planned").plan.stages.length, 4);
+  for (const phone of phones) await phone.page.close();
+});
+
 const JOINS = Number(process.env.LINGUALINKED_INTERCEPTED_JOINS ?? 100);
 test(`${JOINS} of ${JOINS} joins through a server that rewrites the introductions are refused before any application byte`, async () => {
   const [starter, guest, attacker] = [await phone("host"), await phone("guest"), await phone("attacker")];
