@@ -71,6 +71,7 @@ impl Interceptor {
                 let convinced = Words::Accepted.encode().unwrap();
                 let hello = Control::Hello {
                     name: "interceptor".to_owned(),
+                    client: None,
                     budget_bytes: 1 << 30,
                 };
                 let talk = hello.encode().unwrap();

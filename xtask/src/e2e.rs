@@ -17,7 +17,7 @@ pub const TINY_MODEL: &str = "tests/fixtures/tiny-llama/model-f32.gguf";
 const CHAT_MODEL: &str = "target/tiny-chat.gguf";
 
 /// Files in tests/browser with the model they need, and whether only `--full` runs them.
-const TESTS: [(&str, &str, bool); 8] = [
+const TESTS: &[(&str, &str, bool)] = &[
     ("page", CHAT_MODEL, false),
     ("views", CHAT_MODEL, false),
     ("tiny", TINY_MODEL, false),
@@ -59,7 +59,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
     if wanted("package", false) {
         package(options)?;
     }
-    for (name, model, long) in TESTS {
+    for (name, model, long) in TESTS.iter().copied() {
         if wanted(name, long) {
             test(name, model, options)?;
         }
