@@ -3,6 +3,7 @@ import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
 import { EmulatedPhone, openBrowser } from "./chromium.mjs";
 import { Interceptor } from "./interceptor.mjs";
+import { areMeasured } from "./room.mjs";
 
 const url = process.env.LINGUALINKED_URL;
 /** Messages of a handshake, bytes: a greeting has this length, a proof at most that. */
@@ -108,8 +109,7 @@ test("the same link in two tabs of one browser makes two members that load side 
   assert.deepEqual(numbers.sort(), [1, 2]);
   const told = await Promise.all(tabs.map((tab) => tab.until((event) => event.type === "joined")));
   assert.deepEqual(told.map((event) => event.member).sort(), [1, 2]);
-  await starter.until((event) => event.type === "capacity" && event.measured
-    && starter.events.findLast((e) => e.type === "members")?.members.length === 3);
+  await starter.until(() => areMeasured(starter, 3));
   await starter.call("begin");
   await starter.until((event) => event.type === "ready");
   assert.equal(starter.events.findLast((event) => event.type === "planned").plan.stages.length, 4);

@@ -20,8 +20,7 @@ export async function openRoom({ url, budgets, engine = "auto", contextColumns, 
     tell(`room ${room}`);
     for (const guest of guests) await guest.call("join", invitation);
     tell(`${phones.length} phones connected; measuring`);
-    await host.until((event) => event.type === "capacity" && event.measured
-      && host.events.findLast((e) => e.type === "members")?.members.length === phones.length);
+    await host.until(() => areMeasured(host, phones.length));
     await host.call("begin");
     const { plan } = await host.until((event) => event.type === "planned");
     await host.until((event) => event.type === "ready");
@@ -30,6 +29,13 @@ export async function openRoom({ url, budgets, engine = "auto", contextColumns, 
     await closeRoom({ phones });
     throw error;
   }
+}
+
+/** Whether the host knows what `count` phones can do, itself among them. */
+export function areMeasured(host, count) {
+  const last = (type) => host.events.findLast((event) => event.type === type);
+  const listed = last("members")?.members ?? [];
+  return listed.length === count && listed.every(({ measured }) => measured.length > 0) && last("capacity")?.measured === true;
 }
 
 /** Asks the host; `onToken` gets text as it comes. Resolves with the `finished` event. */

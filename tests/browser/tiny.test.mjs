@@ -42,7 +42,7 @@ test("each phone fetches its segment and the header, and after a reload nothing"
     const manifestBytes = JSON.stringify(manifest).length;
     for (const { name, assigned_bytes } of members(room)) {
       const fetched = await downloaded(name, before);
-      assert.ok(assigned_bytes > 0 && fetched >= assigned_bytes);
+      assert.ok(assigned_bytes > 0 && fetched >= assigned_bytes, `${name} fetched ${fetched} of ${assigned_bytes} bytes`);
       const allowed = 1.02 * (assigned_bytes + manifest.header_bytes) + manifestBytes;
       assert.ok(fetched <= allowed, `${name} fetched ${fetched} of at most ${allowed} bytes`);
     }

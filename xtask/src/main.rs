@@ -1,6 +1,7 @@
 //! `cargo xtask --help`: one vocabulary for people and CI.
 
 mod bench;
+mod bugs;
 mod build;
 mod command;
 mod e2e;

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::{
+    bugs,
     command::{program, succeed},
     error::Error,
 };
@@ -19,6 +20,9 @@ pub struct Options {
     /// Print what every single fault costs, as docs/reliability.md has it.
     #[arg(long)]
     table: bool,
+    /// Put each known bug of tests/bugs into a copy: 1,000 seeds must find it.
+    #[arg(long)]
+    bugs: bool,
     /// The first of them.
     #[arg(long, default_value_t = 0)]
     from: u64,
@@ -29,6 +33,9 @@ pub struct Options {
 /// # Errors
 /// A seed that failed.
 pub fn run(options: &Options) -> Result<(), Error> {
+    if options.bugs {
+        return bugs::run();
+    }
     let mut sim = program("cargo");
     sim.args(["run", "--quiet", "--package", "tests", "--bin", "sim", "--"]);
     match options.seed {

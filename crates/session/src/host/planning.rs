@@ -204,6 +204,9 @@ impl Host {
         self.changed = true;
         if everyone {
             self.was_ready = true;
+            // Whoever hears that all are ready knows who holds what.
+            self.tell_due_ms = self.now_ms;
+            self.tell_members();
             let resume = self.resume_points();
             self.broadcast_to_greeted(&Control::Ready {
                 epoch,
