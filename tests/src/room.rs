@@ -35,6 +35,8 @@ const PATIENCE_MS: u64 = 5_000;
 const LATE_MS: u64 = 40;
 /// A way through the signaling server, and between attempts, ms.
 const KNOCK_MS: u64 = 300;
+/// A session that wants to be woken more often without any time passing never sleeps.
+const MAX_TIMEOUTS_AT_ONCE: u32 = 1_000;
 
 /// What a room's phones run.
 #[derive(Clone)]
@@ -111,6 +113,8 @@ pub struct Room {
     pub tape: Option<Vec<Message>>,
     /// Activation messages delivered, by sender and receiver.
     pub activations: BTreeMap<(MemberId, MemberId), usize>,
+    /// Timers that were due at this very time.
+    timeouts: u32,
     /// Done to the next activation message, of anyone.
     pub mischief: Option<Mischief>,
     /// The signaling server answers from then on.
@@ -163,6 +167,7 @@ impl Room {
             network,
             tape: None,
             activations: BTreeMap::new(),
+            timeouts: 0,
             mischief: None,
             server_up_at_ms: 0,
             unreachable: BTreeSet::new(),
@@ -639,6 +644,14 @@ impl Room {
                 self.happen();
             }
             (_, Some((at, member))) if at <= end_ms => {
+                if at > self.now_ms {
+                    self.timeouts = 0;
+                }
+                self.timeouts += 1;
+                assert!(
+                    self.timeouts < MAX_TIMEOUTS_AT_ONCE,
+                    "a timer of {member:?} is due again and again: time stands still"
+                );
                 self.now_ms = self.now_ms.max(at);
                 self.input(member, Input::Timeout);
             }
