@@ -41,7 +41,7 @@ pub struct Row {
 pub type Drill = (&'static str, fn() -> Row);
 
 /// All of them.
-pub const DRILLS: [Drill; 25] = [
+pub const DRILLS: [Drill; 26] = [
     ("tab_closed", tab_closed),
     ("process_killed", process_killed),
     ("two_at_once", two_at_once),
@@ -64,6 +64,7 @@ pub const DRILLS: [Drill; 25] = [
     ("hundred_joins", hundred_joins),
     ("stopped_anywhere", stopped_anywhere),
     ("ten_moves", ten_moves),
+    ("overlapped_move", overlapped_move),
     ("killed_while_moving", killed_while_moving),
     ("a_phone_slows_down", a_phone_slows_down),
     ("flapping", flapping),
@@ -71,7 +72,10 @@ pub const DRILLS: [Drill; 25] = [
 
 /// An answer some tokens long, in the middle of the next one.
 fn answering(units: &[u64]) -> Room {
-    let mut room = room_of(units);
+    answering_in(room_of(units))
+}
+
+fn answering_in(mut room: Room) -> Room {
     room.ask(&PROMPT, TOKENS);
     assert!(room.run_until(PATIENCE_MS, |room| room.answer().len() == 6));
     room.run(4);
@@ -541,7 +545,10 @@ pub fn crash_while_loading() -> Row {
 pub fn device_lost() -> Row {
     let mut times = Vec::new();
     for place in 0..3 {
-        let mut room = answering(&[4, 4, 4]);
+        let mut room = room_of(&[4, 4, 4]);
+        // By then everyone has all that the plan wants it to have.
+        room.run(10_000);
+        let mut room = answering_in(room);
         let mut ring = peers_in(&room);
         ring.insert(0, HOST);
         let victim = ring[place % ring.len()];
@@ -703,24 +710,81 @@ pub fn ten_moves() -> Row {
     }
     let whole = next_token_ms(&mut room, 0).is_some();
     let moves = switches(&room).len() - before;
-    let tokens: Vec<u64> = room
-        .phone(HOST)
-        .events
-        .iter()
-        .filter(|(_, event)| matches!(event, Event::Token { .. }))
-        .map(|(at_ms, _)| *at_ms)
-        .collect();
-    let pause_ms = tokens
-        .windows(2)
-        .map(|pair| pair[1] - pair[0])
-        .max()
-        .unwrap_or_default();
+    let pause_ms = longest_gap_ms(&room);
     let measured = format!("{moves} moves, same tokens, longest gap {pause_ms} ms");
     said(
         "ten moves in one answer",
         "same tokens; gap < 1 s",
         measured,
         whole && moves == 10 && pause_ms < 1_000,
+    )
+}
+
+/// The longest time between two tokens, ms.
+fn longest_gap_ms(room: &Room) -> u64 {
+    let events = room.phone(HOST).events.iter();
+    let tokens = events.filter(|(_, event)| matches!(event, Event::Token { .. }));
+    let times: Vec<u64> = tokens.map(|(at_ms, _)| *at_ms).collect();
+    let gaps = times.windows(2).map(|pair| pair[1] - pair[0]);
+    gaps.max().unwrap_or_default()
+}
+
+fn fetched_bytes(room: &Room) -> u64 {
+    let phones = room.phones.values();
+    phones
+        .map(|phone| phone.storage.borrow().fetched_bytes)
+        .sum()
+}
+
+/// The plan in force with a boundary moved as far as a phone's overlap reaches.
+fn onto_overlap(room: &Room) -> Option<Vec<Stage>> {
+    let plan = room.plan()?;
+    let held = |member| plan.held.iter().find(|held| held.member == member);
+    (1..plan.stages.len() - 1).find_map(|at| {
+        let mut stages = plan.stages.clone();
+        let (ahead, behind) = stages.split_at_mut(at);
+        let (ahead, behind) = (ahead.last_mut()?, behind.first_mut()?);
+        let start = held(behind.member)?.units.start.max(ahead.units.start + 1);
+        let end = held(ahead.member)?.units.end.min(behind.units.end - 1);
+        let boundary = if start < behind.units.start {
+            start
+        } else {
+            end
+        };
+        let moves = boundary != behind.units.start;
+        (ahead.units.end, behind.units.start) = (boundary, boundary);
+        moves.then_some(stages)
+    })
+}
+
+/// A drill.
+pub fn overlapped_move() -> Row {
+    let mut room = room_of(&[6, 6, 6]);
+    // Nothing is asked: the phones fetch what they may need.
+    room.run(10_000);
+    let fetched = fetched_bytes(&room);
+    let overlapped = fetched > UNIT_BYTES * u64::from(BLOCKS + 2);
+    let before = switches(&room).len();
+    room.ask(&PROMPT, TOKENS);
+    room.run_until(PATIENCE_MS, |room| room.answer().len() >= 6);
+    let stages = onto_overlap(&room);
+    let possible = stages.is_some();
+    room.command(
+        HOST,
+        Command::Move {
+            stages: stages.unwrap_or_default(),
+        },
+    );
+    let whole = next_token_ms(&mut room, 0).is_some();
+    let moved = switches(&room).len() == before + 1;
+    let gap_ms = longest_gap_ms(&room);
+    let fetched = fetched_bytes(&room) - fetched;
+    let measured = format!("{fetched} bytes fetched, longest gap {gap_ms} ms, same tokens");
+    said(
+        "units move to a phone that overlaps them",
+        "nothing fetched; gap < 1 s",
+        measured,
+        overlapped && possible && whole && moved && fetched == 0 && gap_ms < 1_000,
     )
 }
 

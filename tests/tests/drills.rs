@@ -45,6 +45,7 @@ drills!(
     hundred_joins,
     stopped_anywhere,
     ten_moves,
+    overlapped_move,
     killed_while_moving,
     a_phone_slows_down,
     flapping,

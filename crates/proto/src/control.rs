@@ -103,13 +103,27 @@ pub enum Control {
         /// Kind of each unit.
         unit_kinds: Vec<UnitKind>,
     },
-    /// Host to peer: fetch the weights of units that it may get soon.
+    /// Host to peer: fetch the weights of units that it may get.
     Prepare {
+        /// Of the plan they are fetched for.
+        epoch: u32,
         /// Which.
         units: Vec<UnitRange>,
     },
-    /// Peer to host: they are in storage.
-    Prepared,
+    /// Peer to host: they are in storage, or there is no room for them.
+    Prepared {
+        /// As in [`Self::Prepare`].
+        epoch: u32,
+    },
+    /// Peer to host: a chunk of a prompt got as far as it goes.
+    Passed {
+        /// Of the plan.
+        epoch: u32,
+        /// Number of the request.
+        request: u32,
+        /// The column behind the chunk.
+        position: u32,
+    },
     /// Peer to host while it loads.
     LoadProgress {
         /// Of the plan.

@@ -120,6 +120,16 @@ fn messages() -> Vec<Control> {
             plan: plan(),
             unit_kinds: vec![UnitKind::Embedding, UnitKind::Head],
         },
+        Control::Prepare {
+            epoch: 5,
+            units: vec![UnitRange { start: 3, end: 4 }],
+        },
+        Control::Prepared { epoch: 5 },
+        Control::Passed {
+            epoch: 4,
+            request: 2,
+            position: 64,
+        },
         Control::LoadProgress {
             epoch: 4,
             bytes_done: 1,

@@ -1,5 +1,7 @@
 //! One answer: the prompt in chunks, then token after token around the ring.
 
+use std::collections::VecDeque;
+
 use plan::MemberId;
 use proto::{Control, Frame, Resume, Wanted};
 
@@ -12,6 +14,9 @@ use crate::seam::{Event, JobInput, NextToken};
 /// An answer that did not move for so long, and for so many times what its columns take, is stuck.
 const STALL_MS: u64 = 15_000;
 const STALL_FACTOR: f64 = 3.0;
+
+/// Chunks of a prompt on their way for each stage in front of the head: one is computed there, the next one is in the air.
+const CHUNKS_PER_STAGE: usize = 2;
 
 /// An answer being written.
 pub(crate) struct Answer {
@@ -32,6 +37,10 @@ pub(crate) struct Answer {
     steps: u32,
     /// The last of them has not come back.
     awaited: bool,
+    /// Where chunks end that entered and are still on their way.
+    under_way: VecDeque<u32>,
+    /// The next chunk waits until one of those has passed.
+    held_back: bool,
     /// When the last of them entered.
     entered_ms: u64,
     /// When something last moved.
@@ -64,6 +73,8 @@ impl Answer {
     pub fn rewind(&mut self) {
         self.entered = self.last_position;
         self.awaited = false;
+        self.under_way.clear();
+        self.held_back = false;
         self.stage_ms.clear();
         self.timed = 0;
     }
@@ -97,6 +108,8 @@ impl Host {
             },
             steps: 0,
             awaited: false,
+            under_way: VecDeque::new(),
+            held_back: false,
             entered_ms: self.now_ms,
             moved_ms: self.now_ms,
             first_token_ms: self.now_ms,
@@ -261,6 +274,37 @@ impl Host {
         self.run(0, pass, input);
     }
 
+    /// The next chunk enters behind one that ends here, unless there are enough on their way.
+    fn enter_behind(&mut self, end: u32) {
+        let (Some(answer), Some(placed)) = (&mut self.answer, &self.placed) else {
+            return;
+        };
+        answer.under_way.push_back(end);
+        answer.held_back =
+            answer.under_way.len() >= CHUNKS_PER_STAGE * usize::from(placed.ring.last());
+        if !answer.held_back {
+            self.enter_next();
+        }
+    }
+
+    /// A chunk got as far as it goes.
+    pub(super) fn on_passed(&mut self, epoch: u32, request: u32, position: u32) {
+        if epoch != self.epoch || self.is_stale(request) {
+            return;
+        }
+        let Some(answer) = &mut self.answer else {
+            return;
+        };
+        let before = answer.under_way.len();
+        answer.under_way.retain(|end| *end > position);
+        if answer.under_way.len() < before {
+            answer.moved_ms = self.now_ms;
+            if core::mem::take(&mut answer.held_back) {
+                self.enter_next();
+            }
+        }
+    }
+
     /// Has the engine of this page run its first or its last stage.
     fn run(&mut self, index: u16, pass: Pass, input: JobInput) {
         let Some(placed) = &self.placed else { return };
@@ -310,14 +354,17 @@ impl Host {
         let resume = self.answer.as_ref().map(|answer| &answer.resume);
         let from = resume.map_or(0, |resume| history::forward_from(resume, 0));
         let known = pass.position + pass.columns <= from;
+        let goes_on = sent.filter(|_| !known);
+        let under_way = goes_on.is_some();
         if let Some(Outgoing {
             to, header, body, ..
-        }) = sent.filter(|_| !known)
+        }) = goes_on
         {
             self.outbox.frame(to, &header, &body)?;
         }
         match pass.wanted {
             // The next chunk enters while this one is further down the ring.
+            Wanted::Nothing if under_way => self.enter_behind(pass.position + pass.columns),
             Wanted::Nothing => self.enter_next(),
             Wanted::LastColumn if placed.ring.last() == 0 => self.on_logits(&pass, values)?,
             Wanted::LastColumn => {}
@@ -415,6 +462,7 @@ impl Host {
             return;
         };
         let tokens = answer.generated();
+        self.overlapping.wait(self.now_ms);
         let to_first = answer.first_token_ms.saturating_sub(answer.started_ms);
         let writing_s = answer.last_token_ms.saturating_sub(answer.first_token_ms) as f64 / 1000.0;
         self.note_stage_times(&answer);

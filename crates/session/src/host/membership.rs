@@ -150,6 +150,7 @@ impl Host {
             other.round_trips.remove(&member);
         }
         self.drift.forget(member);
+        self.overlapping.forget(member);
         if self.needs(member) {
             self.interrupt(error);
         }

@@ -4,6 +4,7 @@ mod generation;
 mod member;
 mod membership;
 mod moving;
+mod overlapping;
 mod planning;
 mod receiving;
 
@@ -22,6 +23,7 @@ use crate::seam::{
 use generation::{Answer, Leg};
 use member::Member;
 use moving::Moving;
+use overlapping::Overlapping;
 use planning::{Placed, Wish};
 
 use crate::history::History;
@@ -51,7 +53,7 @@ pub struct HostConfig {
 /// What the engine of this page works on.
 enum Doing {
     Measure,
-    Fetch,
+    Fetch { epoch: u32 },
     Load { epoch: u32 },
     Run { request: u32, leg: Leg },
 }
@@ -73,6 +75,7 @@ pub struct Host {
     request: u32,
     answer: Option<Answer>,
     moving: Option<Moving>,
+    overlapping: Overlapping,
     drift: Drift,
     balancer: Balancer,
     history: History,
@@ -116,6 +119,7 @@ impl Host {
             request: 0,
             answer: None,
             moving: None,
+            overlapping: Overlapping::default(),
             drift: Drift::default(),
             balancer: Balancer::default(),
             history: History::default(),
@@ -194,6 +198,7 @@ impl Host {
             .chain(view)
             .chain(engine)
             .chain(answer)
+            .chain(self.overlap_due_ms())
             .chain(partings)
             .min()
     }
@@ -247,7 +252,7 @@ impl Host {
         // A job that is not known any more belongs to a plan or an answer that ended.
         match (self.jobs.remove(&job), result) {
             (None, _) => {}
-            (Some(Doing::Fetch), _) => self.on_prepared(MemberId::HOST),
+            (Some(Doing::Fetch { epoch }), _) => self.on_prepared(MemberId::HOST, epoch),
             (Some(Doing::Measure), Computed::Measured { engines }) => {
                 self.on_measured(MemberId::HOST, engines);
             }
@@ -308,6 +313,7 @@ impl Host {
         {
             self.interrupt(SessionError::Stalled);
         }
+        self.fetch_overlap();
         for (id, member) in &mut self.members {
             if let Some(pulse) = &mut member.pulse {
                 pulse.beat(self.now_ms, *id, &mut self.outbox);

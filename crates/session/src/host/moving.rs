@@ -7,12 +7,10 @@ use std::collections::BTreeSet;
 
 use model::UnitRange;
 use plan::{Decision, MemberId, Plan, Stage};
-use proto::Control;
 
-use super::{Doing, Host};
+use super::Host;
 use crate::error::SessionError;
 use crate::ring::Ring;
-use crate::seam::Job;
 
 /// A move that is not prepared in this time is given up, ms.
 const PREPARE_MS: u64 = 120_000;
@@ -110,12 +108,7 @@ impl Host {
         let mut fetching = BTreeSet::new();
         for (member, units) in wanted.into_iter().filter(|(_, units)| !units.is_empty()) {
             fetching.insert(member);
-            if member == MemberId::HOST {
-                let job = self.outbox.compute(Job::Fetch { stages: units });
-                self.jobs.insert(job, Doing::Fetch);
-            } else {
-                self.outbox.control(member, &Control::Prepare { units });
-            }
+            self.fetch(member, ring.plan.epoch, units);
         }
         self.moving = Some(Moving {
             plan: ring.plan,
@@ -124,10 +117,12 @@ impl Host {
         });
     }
 
-    pub(super) fn on_prepared(&mut self, from: MemberId) {
-        if let Some(moving) = &mut self.moving {
-            moving.fetching.remove(&from);
-        }
+    pub(super) fn on_prepared_to_move(&mut self, from: MemberId, epoch: u32) {
+        let moving = self.moving.as_mut();
+        let Some(moving) = moving.filter(|moving| moving.plan.epoch == epoch) else {
+            return;
+        };
+        moving.fetching.remove(&from);
         if self.answer.is_none() {
             self.switch_when_idle();
         }

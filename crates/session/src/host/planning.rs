@@ -9,6 +9,7 @@ use plan::{
 };
 use proto::{Cached, Control, Fault};
 
+use super::overlapping::Overlapping;
 use super::{Doing, Host};
 use crate::error::SessionError;
 use crate::pulse::Pulse;
@@ -98,8 +99,9 @@ impl Host {
     pub(super) fn install(&mut self, plan: Plan) {
         self.epoch = plan.epoch;
         self.moving = None;
+        self.overlapping = Overlapping::default();
         self.jobs
-            .retain(|_, doing| matches!(doing, Doing::Measure | Doing::Fetch));
+            .retain(|_, doing| matches!(doing, Doing::Measure | Doing::Fetch { .. }));
         let units = &self.config.graph.units;
         let unit_kinds: Vec<_> = units.iter().map(|unit| unit.kind).collect();
         self.broadcast_to_greeted(&Control::Assign {
@@ -198,6 +200,9 @@ impl Host {
         }
         placed.held.insert(from, held);
         let everyone = placed.loading.is_empty();
+        if everyone {
+            self.overlapping = Overlapping::of(&placed.ring.plan, self.now_ms);
+        }
         if let Some(member) = self.members.get_mut(&from) {
             member.loaded_bytes = member.assigned_bytes;
         }
@@ -266,8 +271,9 @@ impl Host {
     fn drop_plan(&mut self) {
         self.placed = None;
         self.moving = None;
+        self.overlapping = Overlapping::default();
         self.jobs
-            .retain(|_, doing| matches!(doing, Doing::Measure | Doing::Fetch));
+            .retain(|_, doing| matches!(doing, Doing::Measure | Doing::Fetch { .. }));
         self.changed = true;
     }
 

@@ -52,7 +52,12 @@ impl Host {
                 bytes_total,
                 bytes_fetched,
             } => self.on_progress(from, epoch, [bytes_done, bytes_total, bytes_fetched]),
-            Control::Prepared => self.on_prepared(from),
+            Control::Prepared { epoch } => self.on_prepared(from, epoch),
+            Control::Passed {
+                epoch,
+                request,
+                position,
+            } => self.on_passed(epoch, request, position),
             Control::Loaded { epoch, held } => self.on_loaded(from, epoch, held),
             Control::Failed { epoch, fault } => {
                 self.on_peer_failed(from, epoch, shown_fault(fault))

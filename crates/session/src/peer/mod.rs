@@ -52,7 +52,7 @@ struct RoomFacts {
 #[derive(Clone, Copy)]
 enum Doing {
     Measure,
-    Fetch,
+    Fetch { epoch: u32 },
     Load { epoch: u32 },
 }
 
@@ -346,8 +346,8 @@ impl Peer {
                 let held = self.history.held(cached, cut.unwrap_or(0));
                 self.tell_host(&Control::Loaded { epoch, held });
             }
-            (Doing::Fetch, Computed::Fetched | Computed::Failed(_)) => {
-                self.tell_host(&Control::Prepared);
+            (Doing::Fetch { epoch }, Computed::Fetched | Computed::Failed(_)) => {
+                self.tell_host(&Control::Prepared { epoch });
             }
             (Doing::Measure, Computed::Measured { engines }) => {
                 self.measured = self.measuring.take().map(|model| (model, engines.clone()));

@@ -95,9 +95,9 @@ impl Peer {
             {
                 self.on_assign(plan, unit_kinds);
             }
-            Control::Prepare { units } => {
+            Control::Prepare { epoch, units } => {
                 let job = self.outbox.compute(Job::Fetch { stages: units });
-                self.jobs.insert(job, Doing::Fetch);
+                self.jobs.insert(job, Doing::Fetch { epoch });
             }
             Control::Ready { epoch, resume } if epoch == self.epoch => {
                 self.outbox.event(Event::Ready { epoch });

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use model::NumericClass;
 use plan::{MemberId, Plan, Stage};
-use proto::{Fault, Frame, Resume};
+use proto::{Control, Fault, Frame, Resume};
 
 use super::Link;
 use crate::error::SessionError;
@@ -237,13 +237,25 @@ impl Segment {
         let columns = sent.as_ref().filter(|_| on_the_way).map(Outgoing::columns);
         history.ran(&pass, self.stage.units.end, columns);
         let (request, from) = self.forward_from;
-        let known = pass.request == request && pass.position + pass.columns <= from;
-        if let Some(Outgoing {
-            to, header, body, ..
-        }) = sent.filter(|_| !self.abandoned && !known)
-        {
-            let way = self.way_to(to, pass.request, links);
-            outbox.frame(way, &header, &body)?;
+        let end = pass.position + pass.columns;
+        let known = pass.request == request && end <= from;
+        match sent.filter(|_| !known) {
+            _ if self.abandoned => {}
+            Some(Outgoing {
+                to, header, body, ..
+            }) => {
+                let way = self.way_to(to, pass.request, links);
+                outbox.frame(way, &header, &body)?;
+            }
+            // It goes no further: one more may enter.
+            None => outbox.control(
+                MemberId::HOST,
+                &Control::Passed {
+                    epoch: self.ring.plan.epoch,
+                    request: pass.request,
+                    position: end,
+                },
+            ),
         }
         Ok(())
     }
