@@ -76,6 +76,30 @@ export class EmulatedPhone {
     await this.page.evaluate(async () => void (await window.lingualinked));
   }
 
+  /** A new tab in place of the one that is there, was closed, or crashed. */
+  async reopen(url) {
+    const before = this.page;
+    this.page = await this.context.newPage();
+    await before.close();
+    this.events = [];
+    await this.load(url);
+  }
+
+  /** Ids of the processes that run this phone's tabs, and of nobody else's. */
+  async renderers() {
+    const browser = await this.context.browser().newBrowserCDPSession();
+    const { processInfo } = await browser.send("SystemInfo.getProcessInfo");
+    await browser.detach();
+    return processInfo.filter(({ type }) => type === "renderer").map(({ id }) => id);
+  }
+
+  /** As the operating system ends a tab when memory is short: nothing runs any more, nothing is said. */
+  async kill() {
+    const crashed = this.page.waitForEvent("crash");
+    for (const pid of await this.renderers()) process.kill(pid, "SIGKILL");
+    await crashed;
+  }
+
   tell(event) {
     this.events.push(event);
     for (const listener of [...this.listeners]) listener(event);

@@ -39,12 +39,12 @@ export function areMeasured(host, count) {
 }
 
 /** Asks the host; `onToken` gets text as it comes. Resolves with the `finished` event. */
-export async function ask({ host }, request, onToken = () => {}) {
+export async function ask({ host }, request, onToken = () => {}, limit_ms = undefined) {
   const from = host.events.length;
   const listener = (event) => event.type === "token" && onToken(event.text);
   host.listeners.add(listener);
   await host.call("generate", request);
-  const finished = await host.until((event) => event.type === "finished", from);
+  const finished = await host.until((event) => event.type === "finished", from, limit_ms);
   host.listeners.delete(listener);
   return finished;
 }
@@ -55,6 +55,30 @@ export const measured = ({ host }) =>
 
 /** What the host knows of every member. */
 export const members = ({ host }) => host.events.findLast((event) => event.type === "members").members;
+
+/** Opens rooms one after another with the same browsers, which are opened with the first one and keep what they stored. */
+export class Fleet {
+  #phones = new Map();
+
+  open(options) {
+    return openRoom({ ...options, open: (url, name) => this.#phone(url, name) });
+  }
+
+  async #phone(url, name) {
+    const known = this.#phones.get(name);
+    if (known) {
+      await known.reopen(url);
+      return known;
+    }
+    const phone = await EmulatedPhone.open(url, name);
+    this.#phones.set(name, phone);
+    return phone;
+  }
+
+  close() {
+    return closeRoom({ phones: [...this.#phones.values()] });
+  }
+}
 
 export async function closeRoom({ phones }) {
   await Promise.all(phones.map((phone) => phone.close().catch(() => {})));
