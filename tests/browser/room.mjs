@@ -1,8 +1,10 @@
 // A room of emulated phones: one hosts, the others join by its link, and they answer.
 import { EmulatedPhone } from "./chromium.mjs";
 
-/** Opens `budgets.length` phones on the server at `url` and returns when all segments are loaded; `open` may bring other phones. */
-export async function openRoom({ url, budgets, engine = "auto", contextColumns, wire, tell = () => {}, open = EmulatedPhone.open }) {
+const isReady = (event) => event.type === "ready";
+
+/** Opens `budgets.length` phones on the server at `url` and returns when all segments are loaded, or another event shows that the room `isOpen`; `open` may bring other phones. */
+export async function openRoom({ url, budgets, engine = "auto", contextColumns, wire, tell = () => {}, isOpen = isReady, open = EmulatedPhone.open }) {
   const [model] = await (await fetch(`${url}/api/models`)).json();
   const names = budgets.map((_, index) => (index === 0 ? "host" : `phone ${index}`));
   const phones = await Promise.all(names.map((name) => open(url, name)));
@@ -23,7 +25,7 @@ export async function openRoom({ url, budgets, engine = "auto", contextColumns, 
     await host.until(() => areMeasured(host, phones.length));
     await host.call("begin");
     const { plan } = await host.until((event) => event.type === "planned");
-    await host.until((event) => event.type === "ready");
+    await host.until(isOpen);
     return { phones, host, model, plan, invitation };
   } catch (error) {
     await closeRoom({ phones });
@@ -60,8 +62,14 @@ export const members = ({ host }) => host.events.findLast((event) => event.type 
 export class Fleet {
   #phones = new Map();
 
-  open(options) {
-    return openRoom({ ...options, open: (url, name) => this.#phone(url, name) });
+  /** `prepare` is done to every phone before it starts. */
+  open({ prepare = async () => {}, ...options }) {
+    const open = async (url, name) => {
+      const phone = await this.#phone(url, name);
+      await prepare(phone);
+      return phone;
+    };
+    return openRoom({ ...options, open });
   }
 
   async #phone(url, name) {

@@ -99,6 +99,8 @@ pub struct Ailment {
     pub broken_runs: u32,
     /// So many loads fail: out of memory.
     pub broken_loads: u32,
+    /// So many loads fail: weights arrive damaged, also the second time.
+    pub damaged_loads: u32,
     /// No job is answered.
     pub hangs: bool,
     /// Everything takes so many times as long.
@@ -110,6 +112,7 @@ impl Default for Ailment {
         Self {
             broken_runs: 0,
             broken_loads: 0,
+            damaged_loads: 0,
             hangs: false,
             slowness: 1.0,
         }
@@ -229,6 +232,11 @@ impl Phone {
                 if !stages.is_empty() && take(&mut self.ailment.broken_loads) =>
             {
                 vec![failed("engine.out_of_memory")]
+            }
+            Job::Load { stages, .. }
+                if !stages.is_empty() && take(&mut self.ailment.damaged_loads) =>
+            {
+                vec![failed("model.chunk_hash")]
             }
             _ => self.compute.work(job),
         };

@@ -223,6 +223,22 @@ fn an_engine_that_breaks_again_and_again_is_left_out() {
 }
 
 #[test]
+fn a_phone_that_gets_damaged_weights_again_and_again_is_left_out() {
+    let mut room = room_of(&[6, 6]);
+    room.phone_mut(MemberId(1)).ailment.damaged_loads = u32::MAX;
+    room.command(HOST, Command::Begin);
+    room.run(1_000);
+    let told = room.interruptions();
+    assert_eq!(
+        told,
+        [vec!["model.chunk_hash"; 3], vec!["capacity"]].concat()
+    );
+    room.join(usable_bytes(6));
+    room.run(1_000);
+    expect_answer(&mut room, 10);
+}
+
+#[test]
 fn times_of_every_stage_are_shown_after_an_answer() {
     let mut room = room_of(&[6, 6]);
     expect_answer(&mut room, 8);

@@ -19,8 +19,8 @@ use crate::seam::{Event, Job};
 /// Round trip assumed until the first beat was answered, ms.
 const UNMEASURED_RTT_MS: f64 = 20.0;
 
-/// What codes of an engine's failures begin with.
-const ENGINE: &str = "engine.";
+/// What codes of failures begin with that are a phone's own: of its engine, and of its copy of the model.
+const OWN: [&str; 2] = ["engine.", "model."];
 
 /// What the room is to be given.
 #[derive(Debug, Clone, PartialEq)]
@@ -230,8 +230,9 @@ impl Host {
             .placed
             .as_ref()
             .is_some_and(|placed| placed.ring.plan.epoch == epoch && placed.ring.contains(from));
+        let own = OWN.iter().any(|own| fault.code.starts_with(own));
         match current {
-            true if fault.code.starts_with(ENGINE) => self.on_failed(from, fault),
+            true if own => self.on_failed(from, fault),
             true => self.interrupt(fault),
             false => self.outbox.fail(fault),
         }
