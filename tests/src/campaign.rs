@@ -183,9 +183,10 @@ impl<'a> Play<'a> {
                     Event::Joined { member } => format!("joined as {}", member.0),
                     Event::Finished { reason, .. } => format!("finished: {reason}"),
                     Event::Left => "left".to_owned(),
-                    Event::Members { .. } | Event::Capacity { .. } | Event::Token { .. } => {
-                        continue;
-                    }
+                    Event::Members { .. }
+                    | Event::Capacity { .. }
+                    | Event::Explained { .. }
+                    | Event::Token { .. } => continue,
                 };
                 self.lines
                     .push(format!("{:8.3} s    {text}", *at_ms as f64 / 1000.0));

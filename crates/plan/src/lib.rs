@@ -35,7 +35,7 @@ pub use check::check;
 pub use cost::{Cost, MemberCost, StageCost, cost};
 pub use drift::{Drift, Ewma, HALF_LIFE_MS};
 pub use error::PlanError;
-pub use explain::{Alone, Explanation, PhoneRole, Role, explain};
+pub use explain::{Alone, Explainer, Explanation, PhoneRole, Role, explain};
 pub use links::HopMatrix;
 pub use migration::{KvRoute, Migration, UnitMove, migration};
 pub use problem::{Lap, Problem, Wishes, Workload};

@@ -1,7 +1,7 @@
 //! The seam between a session and whatever drives it: a browser worker, or the simulator.
 
 use model::{EngineKind, NumericClass, UnitKind, UnitRange};
-use plan::{EngineProfile, MemberId, Plan, Stage};
+use plan::{EngineProfile, Explanation, MemberId, Plan, Stage};
 pub use proto::{Fault, MemberView, ModelReference};
 use serde::{Deserialize, Serialize};
 
@@ -299,6 +299,13 @@ pub enum Event {
     Ready {
         /// Epoch of the plan.
         epoch: u32,
+    },
+    /// Host: why the plan is as it is, some time after every member loaded its segment.
+    Explained {
+        /// Epoch of the plan.
+        epoch: u32,
+        /// What each phone is good for.
+        explanation: Explanation,
     },
     /// The room lost something it needs, or lacks memory. It makes a new plan by itself as soon as it can, and an answer being written
     /// goes on with the same tokens.

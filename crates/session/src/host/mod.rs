@@ -1,5 +1,6 @@
 //! The session of the page that started the room: it owns plan, sampler and prompts.
 
+mod explaining;
 mod generation;
 mod member;
 mod membership;
@@ -20,6 +21,7 @@ use crate::outbox::Outbox;
 use crate::seam::{
     Command, Computed, EngineChoice, Event, Input, Job, JobId, ModelReference, Output,
 };
+use explaining::Explaining;
 use generation::{Answer, Leg};
 use member::Member;
 use moving::Moving;
@@ -78,6 +80,7 @@ pub struct Host {
     overlapping: Overlapping,
     drift: Drift,
     balancer: Balancer,
+    explaining: Option<Explaining>,
     history: History,
     capacity: Option<Event>,
     /// Connections that end, and when.
@@ -122,6 +125,7 @@ impl Host {
             overlapping: Overlapping::default(),
             drift: Drift::default(),
             balancer: Balancer::default(),
+            explaining: None,
             history: History::default(),
             capacity: None,
             partings: Vec::new(),
@@ -194,12 +198,14 @@ impl Host {
         let engine = self.engine_owes().then(|| self.watch.due_ms());
         let answer = self.stall_due_ms();
         let partings = self.partings.iter().map(|(due_ms, _)| *due_ms);
+        let explaining = self.explain_due_ms();
         pulses
             .chain(view)
             .chain(engine)
             .chain(answer)
             .chain(self.overlap_due_ms())
             .chain(partings)
+            .chain(explaining)
             .min()
     }
 
@@ -320,6 +326,7 @@ impl Host {
             }
         }
         self.tell_members();
+        self.explain_some();
     }
 
     fn leave(&mut self) {

@@ -100,6 +100,7 @@ impl Host {
         self.epoch = plan.epoch;
         self.moving = None;
         self.overlapping = Overlapping::default();
+        self.explaining = None;
         self.jobs
             .retain(|_, doing| matches!(doing, Doing::Measure | Doing::Fetch { .. }));
         let units = &self.config.graph.units;
@@ -218,6 +219,7 @@ impl Host {
                 resume: resume.clone(),
             });
             self.outbox.event(Event::Ready { epoch });
+            self.explain_plan();
             if let Some(resume) = resume {
                 self.resume(resume);
             }
@@ -273,6 +275,7 @@ impl Host {
         self.placed = None;
         self.moving = None;
         self.overlapping = Overlapping::default();
+        self.explaining = None;
         self.jobs
             .retain(|_, doing| matches!(doing, Doing::Measure | Doing::Fetch { .. }));
         self.changed = true;
