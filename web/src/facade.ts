@@ -60,9 +60,39 @@ export interface Stage {
 export interface Plan {
   epoch: number;
   stages: Stage[];
+  /** What members keep loaded, their stages included. */
+  held: { member: number; units: UnitRange }[];
   class: { wire: string; chunk_columns: number; context_columns: number };
   predicted_ms_per_token: number;
   lower_bound_ms_per_token: number;
+  /** What the plan was chosen by, and the least that any plan could have, ms per request. */
+  objective_ms: number;
+  lower_bound_objective_ms: number;
+  /** Between phones. */
+  bytes_per_token: number;
+}
+
+/** Times are per token. */
+export type Role = { kind: "host" | "needed" | "spared" | "too_small" } | { kind: "saves" | "would_slow"; ms: number };
+
+export interface PhoneRole {
+  member: number;
+  role: Role;
+  /** One more GiB on it would save so much per token. */
+  more_memory_saves_ms: number;
+  /** Computes so long for one request. */
+  busy_ms: number;
+}
+
+/** The host without the others. */
+export type Alone =
+  | { kind: "is_the_plan"; saves_ms?: number | null }
+  | { kind: "slower"; ms: number }
+  | { kind: "does_not_fit"; short_bytes: number };
+
+export interface Explanation {
+  phones: PhoneRole[];
+  alone: Alone;
 }
 
 export interface MemberView {
@@ -85,6 +115,8 @@ export type SessionEvent =
   | { type: "capacity"; neededBytes: number; offeredBytes: number; measured: boolean }
   | { type: "planned"; plan: Plan; unitKinds: string[] }
   | { type: "ready"; epoch: number }
+  /** Host: why the plan is as it is. */
+  | { type: "explained"; epoch: number; explanation: Explanation }
   | { type: "token"; request: number; id: number; atMs: number; text: string }
   | {
       type: "finished";

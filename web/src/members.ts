@@ -1,5 +1,5 @@
 // The phones of a room: a line each, with progress while they load.
-import { el, fill, write } from "./dom";
+import { el, write } from "./dom";
 import type { MemberView } from "./facade";
 import { bytes, short } from "./format";
 import { badge } from "./palette";
@@ -64,57 +64,4 @@ function facts(room: Room, member: MemberView): string {
   if (room.phase === "loading") return say.loadingPart(bytes(member.loaded_bytes), bytes(member.assigned_bytes));
   const figure = member.ms_per_token === null ? bytes(member.assigned_bytes) : say.perToken(short(member.ms_per_token));
   return `${say.holds(unitsOf(room, member.member), allUnits(room))} · ${figure}`;
-}
-
-/** The ring as numbers: every column once, for reading and for copying. */
-export function memberTable(room: Room): HTMLElement {
-  const columns = [say.columnPhone, say.columnUnits, say.columnMemory, say.columnFetched, say.columnSpeed, say.columnTrip, say.columnEngine];
-  const head = el("tr", {}, ...columns.map((column) => el("th", { scope: "col" }, column)));
-  const table = el("table", {}, el("thead", {}, head), el("tbody", {}, ...room.members.map(row)));
-  return el("div", { class: "table-frame", tabindex: 0, role: "region", "aria-label": say.phonesTitle }, table);
-}
-
-function row(member: MemberView): HTMLElement {
-  const cells = [
-    member.units.map(({ start, end }) => `${start}\u2060–\u2060${end}`).join(" "),
-    bytes(member.assigned_bytes),
-    bytes(member.fetched_bytes),
-    number(member.ms_per_token),
-    number(member.rtt_ms),
-    member.engine === null ? "" : member.engine.toUpperCase(),
-  ];
-  const name = el("th", { scope: "row" }, member.name);
-  return el("tr", {}, name, ...cells.map((cell) => el("td", {}, cell || "–")));
-}
-
-const number = (value: number | null): string => (value === null ? "" : value.toFixed(1));
-
-/** Plan and table under "Details". */
-export class Details {
-  readonly element: HTMLDetailsElement;
-  #body = el("div", { class: "details-body" });
-  #drawn = "";
-
-  constructor() {
-    this.element = el("details", { class: "details" }, el("summary", {}, say.details), this.#body);
-  }
-
-  update(room: Room): void {
-    const drawing = JSON.stringify([room.members, room.plan]);
-    if (drawing === this.#drawn) return;
-    this.#drawn = drawing;
-    fill(this.#body, memberTable(room), ...planLines(room).map((line) => el("p", {}, line)));
-  }
-}
-
-function planLines(room: Room): string[] {
-  const { plan } = room;
-  if (!plan) return [];
-  const predicted = plan.predicted_ms_per_token;
-  const wire = plan.class.wire === "F32" ? "f32" : "f16";
-  return [
-    say.predicted(predicted.toFixed(1), (1000 / predicted).toFixed(1)),
-    say.bound(plan.lower_bound_ms_per_token.toFixed(1)),
-    say.numericClass(wire, String(plan.class.context_columns)),
-  ];
 }

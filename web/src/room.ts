@@ -1,7 +1,8 @@
 // What a page knows of its room: events in, a state that views draw from.
 import { faultOf } from "./errors";
-import type { Fault, MemberView, ModelEntry, Phone, Plan, Request, SessionEvent } from "./facade";
+import type { Explanation, Fault, MemberView, ModelEntry, Phone, Plan, Request, SessionEvent } from "./facade";
 import { isNotice } from "./faults";
+import { movesBetween, type Change } from "./plan/moves";
 import { say } from "./strings";
 import type { Finished } from "./tasks/ask";
 import { Presets, type Task } from "./tasks/presets";
@@ -33,6 +34,9 @@ const SPEED_SPAN = [500, 4000] as const;
 /** More would hide the chat. */
 const MOST_FAULTS = 3;
 
+/** As much history as a person reads. */
+const MOST_CHANGES = 20;
+
 /** Why a task ended early: the person wanted it. */
 const STOPPED = Symbol("stopped");
 
@@ -41,6 +45,10 @@ export class Room {
   members: MemberView[] = [];
   capacity: Capacity | undefined;
   plan: Plan | undefined;
+  /** Why the plan is as it is, once it is known. */
+  explanation: Explanation | undefined;
+  /** Of the plan, the latest last. */
+  changes: Change[] = [];
   turns: Turn[] = [];
   /** The latest last; the person may close them. */
   faults: Fault[] = [];
@@ -55,6 +63,8 @@ export class Room {
   /** The room mends itself; what is being written goes on. */
   #interrupted = false;
   #fetched: { at: number; bytes: number }[] = [];
+  /** Of everyone who ever was here. */
+  #names = new Map<number, string>();
   #listeners = new Set<() => void>();
   #presets = new Presets((request) => this.#whole(request));
   /** The request of a task under way. */
@@ -173,6 +183,11 @@ export class Room {
     return this.members.find((member) => member.member === 0);
   }
 
+  /** Of a member, even one who left. */
+  nameOf(member: number): string | undefined {
+    return this.#names.get(member);
+  }
+
   changed(): void {
     for (const listener of [...this.#listeners]) listener();
   }
@@ -196,13 +211,16 @@ export class Room {
         this.capacity = event;
         break;
       case "planned":
-        this.plan = event.plan;
+        this.#changePlan(event.plan);
         this.phase = "loading";
         this.#fetched = [];
         break;
       case "ready":
         this.phase = this.turns.at(-1)?.state === "writing" ? "answering" : "ready";
         this.#interrupted = false;
+        break;
+      case "explained":
+        if (event.epoch === this.plan?.epoch) this.explanation = event.explanation;
         break;
       case "token":
         this.#addToken(event.text, event.atMs);
@@ -224,9 +242,17 @@ export class Room {
     }
   }
 
+  #changePlan(plan: Plan): void {
+    const moves = this.plan ? movesBetween(this.plan, plan) : [];
+    if (moves.length > 0) this.changes = [...this.changes, { at: new Date(), moves }].slice(-MOST_CHANGES);
+    this.plan = plan;
+    this.explanation = undefined;
+  }
+
   /** A plan that was dropped shows in members that hold nothing. */
   #setMembers(members: MemberView[]): void {
     this.members = members;
+    for (const { member, name } of members) this.#names.set(member, name);
     const placed = members.some((member) => member.units.length > 0);
     const held = this.phase === "loading" || this.phase === "ready" || this.phase === "answering";
     if (!placed && held && !this.#interrupted) {
@@ -319,8 +345,7 @@ export class Room {
 
   /** Faults know phones by number, people by name. */
   #named(message: string): string {
-    const name = (number: string) => this.members.find((member) => member.member === Number(number))?.name;
-    return message.replace(/\bphone (\d+)\b/g, (words, number: string) => name(number) ?? words);
+    return message.replace(/\bphone (\d+)\b/g, (words, number: string) => this.nameOf(Number(number)) ?? words);
   }
 
   /** The answer being written will not go on. A question that was refused goes back to the composer. */

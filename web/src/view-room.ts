@@ -4,7 +4,8 @@ import { el, fill, write } from "./dom";
 import { faultCard, noticeCard } from "./errors";
 import { isNotice } from "./faults";
 import { inviteCard } from "./invite";
-import { Details, MemberList } from "./members";
+import { MemberList } from "./members";
+import { Details } from "./plan/details";
 import { Ring } from "./ring";
 import type { Room } from "./room";
 import { loadedOf, names, statusOf, suffices } from "./status";
@@ -120,7 +121,7 @@ class HostPart {
   readonly element = el("div", { class: "part" });
   #invite = el("div", { class: "card" });
   #chat: Chat;
-  #askable = false;
+  #begun = false;
 
   constructor(readonly room: Room) {
     this.#chat = new Chat(room);
@@ -137,8 +138,9 @@ class HostPart {
     const askable = phase === "ready" || phase === "answering";
     this.#chat.element.hidden = !askable && turns.length === 0;
     this.#chat.update();
-    if (askable && !this.#askable) this.#chat.focus();
-    this.#askable = askable;
+    // Once: a plan that changes later takes nobody's focus.
+    if (askable && !this.#begun) this.#chat.focus();
+    this.#begun ||= askable;
   }
 }
 

@@ -60,17 +60,37 @@ const member = (language, id, { measured = true, loaded = 0, placed = false, bud
 });
 const members = (list) => ({ type: "members", members: list });
 const capacity = (needed, offered, measured = true) => ({ type: "capacity", neededBytes: needed * MB, offeredBytes: offered * MB, measured });
-const planned = {
+const unitsOf = ([start, end]) => ({ start, end });
+const plannedAs = (epoch, runs) => ({
   type: "planned",
   plan: {
-    epoch: 1,
-    stages: [[0, 0], [1, 0], [2, 0], [0, 1]].map(([id, run]) => ({ member: id, units: { start: RUNS[id][run][0], end: RUNS[id][run][1] }, engine: id === 2 ? "Cpu" : "Gpu" })),
+    epoch,
+    stages: [[0, 0], [1, 0], [2, 0], [0, 1]].map(([id, run]) => ({ member: id, units: unitsOf(runs[id][run]), engine: id === 2 ? "Cpu" : "Gpu" })),
+    held: [{ member: 0, units: unitsOf([0, 17]) }, { member: 1, units: unitsOf([11, 41]) }, { member: 2, units: unitsOf(runs[2][0]) }],
     class: { wire: "F16Scaled", chunk_columns: 32, context_columns: 1024 },
     predicted_ms_per_token: 96.4,
     lower_bound_ms_per_token: 91.8,
+    objective_ms: 14_200,
+    lower_bound_objective_ms: 14_100,
+    bytes_per_token: 3462,
   },
   unitKinds: [],
-};
+});
+const planned = plannedAs(1, RUNS);
+/** The second phone was slower than it said. */
+const movedPlan = plannedAs(2, [[[0, 15], [60, 62]], [[15, 34]], [[34, 60]]]);
+const explained = (epoch) => ({
+  type: "explained",
+  epoch,
+  explanation: {
+    phones: [
+      { member: 0, role: { kind: "host" }, more_memory_saves_ms: 0, busy_ms: 5200 },
+      { member: 1, role: { kind: "saves", ms: 12.4 }, more_memory_saves_ms: 3.1, busy_ms: 4100 },
+      { member: 2, role: { kind: "needed" }, more_memory_saves_ms: 0, busy_ms: 4900 },
+    ],
+    alone: { kind: "does_not_fit", short_bytes: 61 * MB },
+  },
+});
 const failed = (code, message, remedy, fatal = false) => ({ type: "failed", fault: { code, message, remedy }, fatal });
 
 /** A page in one state, by what a person did and the room told. */
@@ -193,7 +213,13 @@ export const SCENES = {
       await scene.page.evaluate(() => document.activeElement?.blur());
     },
   },
-  "answered-details": { run: async (scene) => { await scene.answered(); await scene.page.click(".more > .details > summary"); } },
+  "answered-details": {
+    run: async (scene) => {
+      await scene.answered();
+      await scene.tell(movedPlan, scene.three({ loaded: 1 }), { type: "ready", epoch: 2 }, explained(2));
+      await scene.page.click(".more > .details > summary");
+    },
+  },
   "host-late": { run: async (scene) => { await scene.answered(); await scene.tell(members([...[0, 1].map((id) => member(scene.language, id, { placed: true, loaded: 1 })), member(scene.language, 2)])); } },
   "member-lost": {
     run: async (scene) => {
