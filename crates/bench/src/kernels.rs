@@ -59,6 +59,7 @@ pub async fn measure<E: Executor>(
                 chunk_columns: CHUNK_COLUMNS,
                 context_columns: CHUNK_COLUMNS,
             },
+            slots: 1,
         };
         let mut executor = make(setup).await?;
         synthetic::load(&mut executor, &product, &[stage])?;
@@ -70,6 +71,7 @@ pub async fn measure<E: Executor>(
             let x = &x[..columns as usize * cols as usize];
             let step = Step {
                 stage,
+                slot: 0,
                 position: 0,
                 columns,
                 phase,

@@ -51,6 +51,7 @@ pub async fn measure<E: Executor>(
             chunk_columns: CHUNK_COLUMNS,
             context_columns: PROMPT_COLUMNS + ANSWER_COLUMNS,
         },
+        slots: 1,
     })
     .await?;
     synthetic::load(&mut executor, &graph, &[stage])?;
@@ -60,6 +61,7 @@ pub async fn measure<E: Executor>(
     let mut run = async |position, tokens: &[u32], phase, want| {
         let step = Step {
             stage,
+            slot: 0,
             position,
             columns: tokens.len() as u32,
             phase,
@@ -106,6 +108,7 @@ pub async fn measure<E: Executor>(
 pub async fn one_more<E: Executor>(graph: &Graph, executor: &mut E) -> Result<(), EngineError> {
     let step = Step {
         stage: every_unit(graph),
+        slot: 0,
         position: PROMPT_COLUMNS + ANSWER_COLUMNS - 1,
         columns: 1,
         phase: Phase::Decode,

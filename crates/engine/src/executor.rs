@@ -15,6 +15,8 @@ pub struct Setup {
     pub stages: Vec<UnitRange>,
     /// Rounding, chunk grid, static KV columns.
     pub class: NumericClass,
+    /// Requests whose KV is held at the same time, each in a slot of its own; at least one.
+    pub slots: u32,
 }
 
 /// Which kernels run: prompt columns and generated columns never share one (numeric contract, rule 2).
@@ -42,7 +44,9 @@ pub enum Want {
 pub struct Step {
     /// One of [`Setup::stages`].
     pub stage: UnitRange,
-    /// Absolute position of the first column; equals the columns cached so far, or less (then the cache is cut back first).
+    /// Whose KV: below [`Setup::slots`].
+    pub slot: u32,
+    /// Absolute position of the first column; equals the columns cached in the slot so far, or less (then the cache is cut back first).
     pub position: u32,
     /// Columns in this call.
     pub columns: u32,
@@ -88,7 +92,7 @@ pub trait Executor {
     /// (hidden_width, or vocabulary after the head), already rounded to the wire dtype at the cut. Its capacity is reused.
     ///
     /// # Errors
-    /// Not loaded, unknown stage, a gap or overflow in the KV cache, wrong input length, device lost.
+    /// Not loaded, unknown stage or slot, a gap or overflow in the KV cache, wrong input length, device lost.
     async fn run(
         &mut self,
         step: &Step,
@@ -96,7 +100,7 @@ pub trait Executor {
         out: &mut Vec<f32>,
     ) -> Result<(), EngineError>;
 
-    /// Forgets cached columns from `columns` on, in every stage.
+    /// Forgets cached columns from `columns` on, in every stage and slot.
     fn truncate(&mut self, columns: u32);
 
     /// Bytes held for weights, KV and scratch.

@@ -56,6 +56,7 @@ pub async fn measure<E: Executor>(
         graph: Arc::clone(&miniature),
         stages: stages.clone(),
         class,
+        slots: 1,
     };
     let mut executor = make(setup).await?;
     synthetic::load(&mut executor, &miniature, &stages)?;
@@ -153,6 +154,7 @@ impl<E: Executor, Now: Fn() -> f64> Stopwatch<E, Now> {
         let columns = self.class.chunk_columns;
         self.median_ms(Step {
             stage,
+            slot: 0,
             position: 0,
             columns,
             phase: Phase::Prefill,
@@ -168,6 +170,7 @@ impl<E: Executor, Now: Fn() -> f64> Stopwatch<E, Now> {
             let want = Want::Nothing;
             self.call(&Step {
                 stage,
+                slot: 0,
                 position: 0,
                 columns: position,
                 phase: Phase::Prefill,
@@ -177,6 +180,7 @@ impl<E: Executor, Now: Fn() -> f64> Stopwatch<E, Now> {
         }
         self.median_ms(Step {
             stage,
+            slot: 0,
             position,
             columns: 1,
             phase: Phase::Decode,

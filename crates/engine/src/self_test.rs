@@ -41,6 +41,7 @@ pub async fn run<E: Executor>(
             context_columns,
             ..class
         },
+        slots: 1,
     };
     let mut candidate = make(setup.clone()).await?;
     let mut reference = CpuExecutor::new(setup.clone())?;
@@ -72,6 +73,7 @@ pub async fn compare(
         for stage in &setup.stages {
             let step = Step {
                 stage: *stage,
+                slot: 0,
                 position,
                 columns,
                 phase,

@@ -41,6 +41,7 @@ fn logits(shape: Shape) -> Vec<f32> {
         graph: graph.clone(),
         stages: vec![stage],
         class,
+        slots: 1,
     })
     .unwrap();
     synthetic::load(&mut executor, &graph, &[stage]).unwrap();
@@ -54,6 +55,7 @@ fn logits(shape: Shape) -> Vec<f32> {
     ] {
         let step = Step {
             stage,
+            slot: 0,
             position,
             columns,
             phase,

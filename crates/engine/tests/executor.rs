@@ -36,6 +36,7 @@ fn unloaded(stages: &[UnitRange]) -> Result<CpuExecutor, EngineError> {
         graph: graph(),
         stages: stages.to_vec(),
         class: CLASS,
+        slots: 1,
     })
 }
 
@@ -53,6 +54,7 @@ fn whole() -> UnitRange {
 fn prefill(stage: UnitRange, position: u32, columns: u32) -> Step {
     Step {
         stage,
+        slot: 0,
         position,
         columns,
         phase: Phase::Prefill,
@@ -148,6 +150,7 @@ fn setups_that_fit_no_graph_are_refused() {
         graph: graph(),
         stages: vec![whole()],
         class,
+        slots: 1,
     };
     assert!(refused(CpuExecutor::new(setup).map(|_| ())).contains("chunk of 0"));
     let mut crooked = (*graph()).clone();
@@ -156,6 +159,7 @@ fn setups_that_fit_no_graph_are_refused() {
         graph: Arc::new(crooked),
         stages: vec![whole()],
         class: CLASS,
+        slots: 1,
     };
     assert!(refused(CpuExecutor::new(setup).map(|_| ())).contains("does not fit"));
 }
@@ -214,6 +218,7 @@ fn a_weight_that_is_not_finite_is_refused() {
             graph: graph.clone(),
             stages: vec![mlp],
             class: CLASS,
+            slots: 1,
         };
         let mut executor = CpuExecutor::new(setup).unwrap();
         let mut row = vec![0; matrices.row_bytes(64).unwrap() as usize];
@@ -284,6 +289,49 @@ fn a_cut_back_cache_runs_as_if_the_rest_had_never_been() {
     // The same without being asked: a smaller position cuts back.
     block_on(executor.run(&decode(whole(), 6, 2), Input::Tokens(&[9, 9]), &mut out)).unwrap();
     assert_eq!(run(&mut executor, decode(whole(), 5, 1)).unwrap(), expected);
+}
+
+#[test]
+fn requests_in_different_slots_do_not_see_each_other() {
+    let graph = graph();
+    let setup = Setup {
+        graph: graph.clone(),
+        stages: vec![whole()],
+        class: CLASS,
+        slots: 3,
+    };
+    let mut executor = CpuExecutor::new(setup).unwrap();
+    synthetic::load(&mut executor, &graph, &[whole()]).unwrap();
+    block_on(executor.finish_loading()).unwrap();
+    let steps = |first: u32| {
+        [
+            prefill(whole(), 0, first),
+            decode(whole(), first, 1),
+            decode(whole(), first + 1, 2),
+        ]
+    };
+    let firsts = [(2, 8), (0, 5), (1, 3)];
+    let mut alone = firsts.map(|_| loaded(&[whole()]));
+    for turn in 0..3 {
+        for ((slot, first), alone) in firsts.into_iter().zip(&mut alone) {
+            let step = steps(first)[turn];
+            let expected = run(alone, step).unwrap();
+            let got = run(&mut executor, Step { slot, ..step }).unwrap();
+            assert_eq!(got, expected, "slot {slot}");
+        }
+    }
+    let other = Step {
+        slot: 3,
+        ..decode(whole(), 0, 1)
+    };
+    assert!(refused(run(&mut executor, other)).contains("no slot 3"));
+    let none = CpuExecutor::new(Setup {
+        graph,
+        stages: vec![whole()],
+        class: CLASS,
+        slots: 0,
+    });
+    assert!(refused(none.map(drop)).contains("without a slot"));
 }
 
 #[test]

@@ -66,6 +66,7 @@ fn setup(dtype: DType) -> Setup {
             chunk_columns: 8,
             context_columns: 8,
         },
+        slots: 1,
     }
 }
 
@@ -75,6 +76,7 @@ fn rows(mut executor: impl Executor, dtype: DType) -> Vec<f32> {
     block_on(executor.finish_loading()).unwrap();
     let step = Step {
         stage: UnitRange { start: 0, end: 1 },
+        slot: 0,
         position: 0,
         columns: ROWS,
         phase: Phase::Prefill,

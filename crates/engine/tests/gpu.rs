@@ -107,6 +107,7 @@ fn setup(graph: &Arc<Graph>, stages: &[UnitRange], class: NumericClass) -> Setup
         graph: graph.clone(),
         stages: stages.to_vec(),
         class,
+        slots: 1,
     }
 }
 
@@ -132,6 +133,7 @@ fn run(executor: &mut impl Executor, step: Step, input: Input<'_>) -> Vec<f32> {
 fn prefill(stage: UnitRange, position: u32, columns: u32) -> Step {
     Step {
         stage,
+        slot: 0,
         position,
         columns,
         phase: Phase::Prefill,
@@ -249,6 +251,33 @@ fn rounding_at_cuts_has_the_bits_of_the_wire() {
                 bits(expected),
                 "spread {spread} column {column}"
             );
+        }
+    }
+}
+
+#[test]
+fn requests_in_different_slots_do_not_see_each_other() {
+    let device = device();
+    let graph = Arc::new(llama(odd(DType::F32)));
+    let whole = range(0, graph.units.len() as u32);
+    let setup = Setup {
+        slots: 2,
+        ..setup(&graph, &[whole], CLASS)
+    };
+    let stages = [whole];
+    let executor = GpuExecutor::new(&device, setup).unwrap();
+    let mut executor = loaded(executor, &graph, &stages);
+    let mut alone = [3, 5].map(|first| (first, gpu(&device, &graph, &stages, CLASS)));
+    for turn in 0..3 {
+        for (slot, (first, alone)) in (0..).zip(&mut alone) {
+            let step = match turn {
+                0 => prefill(whole, 0, *first),
+                _ => decode(whole, *first + turn - 1, 1),
+            };
+            let tokens = synthetic::tokens(&graph, step.columns);
+            let expected = run(alone, step, Input::Tokens(&tokens));
+            let got = run(&mut executor, Step { slot, ..step }, Input::Tokens(&tokens));
+            assert_eq!(got, expected, "slot {slot}, turn {turn}");
         }
     }
 }
@@ -652,6 +681,7 @@ fn every_split(tiny: &Tiny) {
                     let columns = tokens.len() as u32;
                     let step = Step {
                         stage: *stage,
+                        slot: 0,
                         position,
                         columns,
                         phase,

@@ -34,6 +34,7 @@ fn teacher_forced_top1_and_first_logits_match_the_f32_twin() {
         graph: model.graph.clone(),
         stages: vec![stage],
         class: class(WireDtype::F32, 128),
+        slots: 1,
     };
     let loading = Instant::now();
     let mut executor = model.load(GpuExecutor::new(&device, setup).unwrap(), &[stage]);
@@ -50,6 +51,7 @@ fn teacher_forced_top1_and_first_logits_match_the_f32_twin() {
         let columns = prompt.len() as u32;
         let step = Step {
             stage,
+            slot: 0,
             position: 0,
             columns,
             phase: Phase::Prefill,
@@ -73,6 +75,7 @@ fn teacher_forced_top1_and_first_logits_match_the_f32_twin() {
             }
             let step = Step {
                 stage,
+                slot: 0,
                 position,
                 columns: 1,
                 phase: Phase::Decode,

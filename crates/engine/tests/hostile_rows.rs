@@ -44,6 +44,7 @@ fn embedding(dtype: DType) -> (CpuExecutor, Arc<Graph>, WeightId, UnitRange) {
         graph: graph.clone(),
         stages: vec![stage],
         class: CLASS,
+        slots: 1,
     };
     let id = *graph.units[0].weights.last().unwrap();
     (CpuExecutor::new(setup).unwrap(), graph, id, stage)
@@ -95,7 +96,7 @@ proptest! {
         made_finite(dtype, &mut row);
         executor.put_rows(id, 0, &row).unwrap();
         block_on(executor.finish_loading()).unwrap();
-        let step = Step { stage, position: 0, columns: 1, phase: Phase::Decode, want: Want::EveryColumn };
+        let step = Step { stage, slot: 0, position: 0, columns: 1, phase: Phase::Decode, want: Want::EveryColumn };
         let mut out = Vec::new();
         block_on(executor.run(&step, Input::Tokens(&[0]), &mut out)).unwrap();
         prop_assert_eq!(out.len(), graph.hidden_width as usize);

@@ -54,6 +54,7 @@ fn perplexity_is_within_half_a_percent_of_the_f32_twin() {
             let position = chunk * chunk_columns;
             let step = Step {
                 stage,
+                slot: 0,
                 position: position as u32,
                 columns: tokens.len() as u32,
                 phase: Phase::Prefill,

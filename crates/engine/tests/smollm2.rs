@@ -30,6 +30,7 @@ fn teacher_forced_top1_and_first_logits_match_the_f32_twin() {
         let columns = prompt.len() as u32;
         let step = Step {
             stage,
+            slot: 0,
             position: 0,
             columns,
             phase: Phase::Prefill,
@@ -54,6 +55,7 @@ fn teacher_forced_top1_and_first_logits_match_the_f32_twin() {
             }
             let step = Step {
                 stage,
+                slot: 0,
                 position,
                 columns: 1,
                 phase: Phase::Decode,

@@ -69,6 +69,7 @@ fn a_token_allocates_nothing() {
         graph: graph.clone(),
         stages: stages.clone(),
         class,
+        slots: 1,
     };
     let mut executor = CpuExecutor::new(setup).unwrap();
     synthetic::load(&mut executor, &graph, &stages).unwrap();
@@ -77,6 +78,7 @@ fn a_token_allocates_nothing() {
     let mut call = |position: u32, tokens: &[u32], phase: Phase| {
         let step = Step {
             stage: blocks,
+            slot: 0,
             position,
             columns: tokens.len() as u32,
             phase,

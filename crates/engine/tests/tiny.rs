@@ -59,6 +59,7 @@ impl Ring {
             };
             let step = Step {
                 stage: *stage,
+                slot: 0,
                 position,
                 columns: tokens.len() as u32,
                 phase,
@@ -169,6 +170,7 @@ fn hidden_states_and_logits(tiny: &Tiny) {
         let mut executor = model.executor(&[stage], class(WireDtype::F32, CONTEXT));
         let step = Step {
             stage,
+            slot: 0,
             position: 0,
             columns: prompt.len() as u32,
             phase: Phase::Prefill,

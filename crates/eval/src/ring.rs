@@ -45,6 +45,7 @@ impl<E: Executor> Ring<E> {
                 graph: Arc::clone(graph),
                 stages: vec![range],
                 class,
+                slots: 1,
             })?;
             load(source, graph, range, &mut executor)?;
             pollster::block_on(executor.finish_loading())?;
@@ -85,6 +86,7 @@ impl<E: Executor> Ring<E> {
         for (stage, executor) in &mut self.stages {
             let step = Step {
                 stage: *stage,
+                slot: 0,
                 position,
                 columns: ids.len() as u32,
                 phase,

@@ -51,6 +51,7 @@ impl Executing {
             graph: Arc::clone(&graph),
             stages: stages.clone(),
             class,
+            slots: 1,
         })
         .unwrap();
         for id in segment::weights(&graph, &stages) {
@@ -103,6 +104,7 @@ impl Compute for Executing {
             } => {
                 let step = Step {
                     stage: units,
+                    slot: 0,
                     position,
                     columns,
                     phase: if prefill {

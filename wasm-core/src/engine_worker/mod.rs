@@ -155,6 +155,7 @@ impl EngineWorker {
             } => {
                 let step = Step {
                     stage: units,
+                    slot: 0,
                     position,
                     columns,
                     phase: if prefill {
@@ -233,6 +234,7 @@ impl EngineWorker {
             graph,
             stages: stages.clone(),
             class,
+            slots: 1,
         };
         let mut executor = match engine {
             EngineKind::Cpu => {

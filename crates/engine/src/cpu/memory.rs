@@ -20,8 +20,8 @@ use crate::{
 pub struct Memory {
     /// One per [`Buffers`] entry: columns x width.
     values: Vec<Vec<f32>>,
-    /// One per cache of the graph; `None` for those of other members.
-    caches: Vec<Option<Cache>>,
+    /// Of each slot, one per cache of the graph; `None` for those of other members.
+    caches: Vec<Vec<Option<Cache>>>,
     rotations: Rotations,
     scratch: Scratch,
     /// Attention scores of one head.
@@ -37,6 +37,7 @@ impl Memory {
     pub fn new(
         graph: &Graph,
         class: NumericClass,
+        slots: u32,
         stages: &[Stage],
         buffers: &Buffers,
     ) -> Result<Self, EngineError> {
@@ -46,7 +47,9 @@ impl Memory {
         for width in &buffers.widths {
             values.push(floats(columns, *width)?);
         }
-        let mut caches: Vec<_> = graph.caches.iter().map(|_| None).collect();
+        let mut caches: Vec<Vec<_>> = (0..slots)
+            .map(|_| graph.caches.iter().map(|_| None).collect())
+            .collect();
         let mut rotations = Rotations::default();
         let (mut longest_row, mut longest_quantised_row) = (0, 0);
         for op in stages.iter().flat_map(|stage| stage.ops(graph)) {
@@ -67,11 +70,13 @@ impl Memory {
             }
             if let Some(cache) = op.cache() {
                 let width = graph.caches[cache.0 as usize].width;
-                caches[cache.0 as usize] = Some(Cache::new(
-                    width as usize,
-                    floats(context, width)?,
-                    floats(context, width)?,
-                ));
+                for of_slot in &mut caches {
+                    of_slot[cache.0 as usize] = Some(Cache::new(
+                        width as usize,
+                        floats(context, width)?,
+                        floats(context, width)?,
+                    ));
+                }
             }
         }
         let scratch = Scratch::new(
@@ -272,7 +277,10 @@ impl Memory {
                 cache,
                 ..
             } => {
-                let cache = caches.get_mut(cache.0 as usize).and_then(Option::as_mut);
+                let of_slot = caches.get_mut(call.slot);
+                let cache = of_slot
+                    .and_then(|caches| caches.get_mut(cache.0 as usize))
+                    .and_then(Option::as_mut);
                 let cache = cache.ok_or_else(|| misuse("a KV cache of another segment".into()))?;
                 cache.write(call.position, every_column(k), every_column(v));
                 let heads = Heads {
@@ -311,7 +319,13 @@ impl Memory {
             .chain([&self.scores])
             .map(Vec::capacity)
             .sum();
-        let caches: usize = self.caches.iter().flatten().map(Cache::bytes).sum();
+        let caches: usize = self
+            .caches
+            .iter()
+            .flatten()
+            .flatten()
+            .map(Cache::bytes)
+            .sum();
         floats * size_of::<f32>() + caches + self.scratch.bytes() + self.rotations.bytes()
     }
 }

@@ -53,16 +53,17 @@ impl CpuExecutor {
             graph,
             stages: ranges,
             class,
+            slots,
         } = setup;
         check_class(class)?;
         let mut buffers = Buffers::new();
         let mut stages = Vec::with_capacity(ranges.len());
         for range in ranges {
-            stages.push(Stage::new(&graph, range, &mut buffers)?);
+            stages.push(Stage::new(&graph, range, slots, &mut buffers)?);
         }
         check_positions(&graph, class, &stages)?;
         let store = Store::new(&graph, &stages)?;
-        let memory = Memory::new(&graph, class, &stages, &buffers)?;
+        let memory = Memory::new(&graph, class, slots, &stages, &buffers)?;
         Ok(Self {
             graph,
             class,
@@ -107,13 +108,13 @@ impl Executor for CpuExecutor {
         let (index, call) = Call::check(&self.graph, self.class, &self.stages, step, input)?;
         self.memory
             .forward(&self.graph, &self.store, &self.stages[index], &call, out)?;
-        self.stages[index].cached_columns = step.position + step.columns;
+        self.stages[index].ran(call.slot, step.position + step.columns);
         Ok(())
     }
 
     fn truncate(&mut self, columns: u32) {
         for stage in &mut self.stages {
-            stage.cached_columns = stage.cached_columns.min(columns);
+            stage.truncate(columns);
         }
     }
 

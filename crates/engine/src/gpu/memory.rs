@@ -18,8 +18,8 @@ pub const CALL_BYTES: u64 = 16;
 pub struct Memory {
     /// One per [`Buffers`] entry, columns x stride f32; entry [`OUT`] is what leaves.
     pub values: Vec<wgpu::Buffer>,
-    /// Keys and values of each cache of the graph, context x width f32; `None` for those of other members.
-    pub caches: Vec<Option<[wgpu::Buffer; 2]>>,
+    /// Of each slot, keys and values of each cache of the graph, context x width f32; `None` for those of other members.
+    pub caches: Vec<Vec<Option<[wgpu::Buffer; 2]>>>,
     /// Angles of each of `rotations`: columns x rotary_dim f32.
     pub angles: Vec<wgpu::Buffer>,
     /// Token ids, one per column.
@@ -48,6 +48,7 @@ impl Memory {
         device: &GpuDevice,
         graph: &Graph,
         class: NumericClass,
+        slots: u32,
         stages: &[Stage],
         buffers: &Buffers,
     ) -> Result<Self, EngineError> {
@@ -70,7 +71,9 @@ impl Memory {
         for width in widths {
             values.push(floats("value", columns, stride(width))?);
         }
-        let mut caches: Vec<_> = graph.caches.iter().map(|_| None).collect();
+        let mut caches: Vec<Vec<_>> = (0..slots)
+            .map(|_| graph.caches.iter().map(|_| None).collect())
+            .collect();
         let mut rotations = Rotations::default();
         for op in stages.iter().flat_map(|stage| stage.ops(graph)) {
             if let Op::Rope { frequencies, .. } = op {
@@ -79,8 +82,10 @@ impl Memory {
             if let Some(cache) = op.cache() {
                 let width = graph.caches[cache.0 as usize].width;
                 let rows = class.context_columns;
-                let pair = [floats("keys", rows, width)?, floats("values", rows, width)?];
-                caches[cache.0 as usize] = Some(pair);
+                for of_slot in &mut caches {
+                    let pair = [floats("keys", rows, width)?, floats("values", rows, width)?];
+                    of_slot[cache.0 as usize] = Some(pair);
+                }
             }
         }
         let mut angles = Vec::new();
@@ -131,7 +136,7 @@ impl Memory {
     pub fn bytes(&self) -> u64 {
         let shared = [&self.tokens, &self.call, &self.staging];
         let buffers = self.values.iter().chain(&self.angles).chain(shared);
-        let caches = self.caches.iter().flatten().flatten();
+        let caches = self.caches.iter().flatten().flatten().flatten();
         let host = self.rotations.bytes() + self.padded.capacity() * size_of::<f32>();
         buffers.chain(caches).map(wgpu::Buffer::size).sum::<u64>() + host as u64
     }

@@ -39,8 +39,8 @@ pub struct GpuExecutor {
     stages: Vec<Stage>,
     weights: Weights,
     memory: Memory,
-    /// One per stage; empty until loading is finished.
-    programs: Vec<Program>,
+    /// Of each slot, one per stage; empty until loading is finished.
+    programs: Vec<Vec<Program>>,
     /// Dispatched so far.
     dispatches: u64,
     /// Whether there was memory for the buffers; asked when loading is finished.
@@ -58,18 +58,19 @@ impl GpuExecutor {
             graph,
             stages: ranges,
             class,
+            slots,
         } = setup;
         check_class(class)?;
         device.check()?;
         let mut buffers = Buffers::new();
         let mut stages = Vec::with_capacity(ranges.len());
         for range in ranges {
-            stages.push(Stage::new(&graph, range, &mut buffers)?);
+            stages.push(Stage::new(&graph, range, slots, &mut buffers)?);
         }
         check_positions(&graph, class, &stages)?;
         let scope = device.watch_memory();
         let weights = Weights::new(device, &graph, &stages)?;
-        let memory = Memory::new(device, &graph, class, &stages, &buffers)?;
+        let memory = Memory::new(device, &graph, class, slots, &stages, &buffers)?;
         let allocated: Caught = Box::pin(scope.pop());
         Ok(Self {
             device: device.clone(),
@@ -89,20 +90,25 @@ impl GpuExecutor {
         self.dispatches
     }
 
-    fn record(&self) -> Result<Vec<Program>, EngineError> {
+    fn record(&self) -> Result<Vec<Vec<Program>>, EngineError> {
         let mut kernels = Kernels::new(&self.device);
-        let source = Source {
-            graph: &self.graph,
-            weights: &self.weights,
-            memory: &self.memory,
-            wire: self.class.wire,
-            linear: self.device.linear_kernels(),
+        let mut of_slot = |caches| {
+            let source = Source {
+                graph: &self.graph,
+                weights: &self.weights,
+                memory: &self.memory,
+                caches,
+                wire: self.class.wire,
+                linear: self.device.linear_kernels(),
+            };
+            let programs = self
+                .stages
+                .iter()
+                .map(|stage| Program::new(&self.device, &mut kernels, source, stage));
+            programs.collect()
         };
-        let programs = self
-            .stages
-            .iter()
-            .map(|stage| Program::new(&self.device, &mut kernels, source, stage));
-        programs.collect()
+        let slots = self.memory.caches.iter();
+        slots.map(|caches| of_slot(caches)).collect()
     }
 
     /// Uploads, runs and, where something is wanted, copies to the staging buffer. Returns the bytes copied.
@@ -111,7 +117,7 @@ impl GpuExecutor {
         let queue = self.device.queue();
         self.memory.upload(queue, &self.graph, stage, call);
         let mut encoder = self.device.encoder();
-        self.dispatches += self.programs[index].encode(
+        self.dispatches += self.programs[call.slot][index].encode(
             &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()),
             call.phase,
             call.want,
@@ -212,13 +218,13 @@ impl Executor for GpuExecutor {
             self.read_back(width, bytes, out).await?;
         }
         self.device.check()?;
-        self.stages[index].cached_columns = step.position + step.columns;
+        self.stages[index].ran(call.slot, step.position + step.columns);
         Ok(())
     }
 
     fn truncate(&mut self, columns: u32) {
         for stage in &mut self.stages {
-            stage.cached_columns = stage.cached_columns.min(columns);
+            stage.truncate(columns);
         }
     }
 

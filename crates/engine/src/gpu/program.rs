@@ -97,6 +97,8 @@ pub struct Source<'a> {
     pub weights: &'a Weights,
     /// Everything else it reads and writes.
     pub memory: &'a Memory,
+    /// Of `memory`, the caches of the slot it is for.
+    pub caches: &'a [Option<[wgpu::Buffer; 2]>],
     /// Rounding at cuts.
     pub wire: WireDtype,
     /// Kernels of matrix products.
@@ -443,7 +445,7 @@ impl Recorder<'_> {
                 ),
             });
         }
-        let cache = self.source.memory.caches.get(cache.0 as usize);
+        let cache = self.source.caches.get(cache.0 as usize);
         let [keys, values] = cache
             .and_then(Option::as_ref)
             .ok_or_else(|| misuse("a KV cache of another segment".into()))?;

@@ -7,6 +7,8 @@ use crate::{EngineError, Input, Phase, Step, Want};
 
 /// One forward call that leaves no gap, does not overflow and has the input it needs.
 pub(crate) struct Call<'a> {
+    /// Whose KV.
+    pub slot: usize,
     /// Absolute position of the first column.
     pub position: usize,
     /// Columns; at least one.
@@ -23,7 +25,7 @@ impl<'a> Call<'a> {
     /// Index of the stage that `step` names, and the call.
     ///
     /// # Errors
-    /// Unknown stage, a gap or overflow in the cache, or an input that is not what enters the stage.
+    /// Unknown stage or slot, a gap or overflow in the cache, or an input that is not what enters the stage.
     pub fn check(
         graph: &Graph,
         class: NumericClass,
@@ -40,6 +42,7 @@ impl<'a> Call<'a> {
         check_gap(stage, step)?;
         check_input(graph, stage, step.columns as usize, input)?;
         let call = Self {
+            slot: step.slot as usize,
             position: step.position as usize,
             columns: step.columns as usize,
             phase: step.phase,
@@ -113,7 +116,9 @@ fn check_columns(class: NumericClass, step: &Step) -> Result<(), EngineError> {
 }
 
 fn check_gap(stage: &Stage, step: &Step) -> Result<(), EngineError> {
-    let (position, cached) = (step.position, stage.cached_columns);
+    let position = step.position;
+    let cached = stage.cached_columns.get(step.slot as usize);
+    let cached = *cached.ok_or_else(|| misuse(format!("there is no slot {}", step.slot)))?;
     if stage.caches.is_empty() || position <= cached {
         return Ok(());
     }

@@ -56,8 +56,8 @@ pub struct Stage {
     pub output: ValueId,
     /// Caches its ops own.
     pub caches: Vec<CacheId>,
-    /// Columns in those caches.
-    pub cached_columns: u32,
+    /// Columns in those caches, of each slot.
+    pub cached_columns: Vec<u32>,
     /// Buffer of each value; `None` for values of other segments.
     buffers: Vec<Option<usize>>,
     /// Demand on each value for each [`Want`].
@@ -75,10 +75,11 @@ impl Stage {
     /// Checks every op of the segment and gives every value a buffer.
     ///
     /// # Errors
-    /// Units the model does not have, or ops that do not fit their operands.
+    /// Units the model does not have, no slot, or ops that do not fit their operands.
     pub fn new(
         graph: &Graph,
         range: UnitRange,
+        slots: u32,
         buffers: &mut Buffers,
     ) -> Result<Self, EngineError> {
         let units = graph
@@ -97,6 +98,9 @@ impl Stage {
             .unwrap_or_default();
         for op in ops {
             operands::check(graph, op)?;
+        }
+        if slots == 0 {
+            return Err(misuse("a segment without a slot for KV".into()));
         }
         let produced = |value: ValueId| ops.iter().any(|op| op.output() == value);
         let input_width = first
@@ -118,11 +122,25 @@ impl Stage {
                 .iter()
                 .flat_map(|unit| unit.caches.iter().copied())
                 .collect(),
-            cached_columns: 0,
+            cached_columns: vec![0; slots as usize],
             buffers: place(graph, ops, first.input, last.output, buffers)?,
             demands: [Demand::Nothing, Demand::Last, Demand::Every]
                 .map(|want| demands(graph, ops, last.output, want)),
         })
+    }
+
+    /// A call in this slot ran up to here.
+    pub fn ran(&mut self, slot: usize, end: u32) {
+        if let Some(cached) = self.cached_columns.get_mut(slot) {
+            *cached = end;
+        }
+    }
+
+    /// Forgets cached columns from `columns` on.
+    pub fn truncate(&mut self, columns: u32) {
+        for cached in &mut self.cached_columns {
+            *cached = (*cached).min(columns);
+        }
     }
 
     /// Its ops.

@@ -126,6 +126,7 @@ impl Model {
             graph: self.graph.clone(),
             stages: stages.to_vec(),
             class,
+            slots: 1,
         };
         self.load(CpuExecutor::new(setup).unwrap(), stages)
     }
