@@ -652,7 +652,7 @@ pub fn stopped_anywhere() -> Row {
             room.run(wait_ms);
         }
         let before = room.answer().len();
-        room.command(HOST, Command::Stop);
+        room.stop();
         room.run(500);
         late = late.max(room.answer().len() - before);
         room.ask(&PROMPT, TOKENS);

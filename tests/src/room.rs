@@ -129,6 +129,8 @@ pub struct Room {
     /// What everyone has the link of.
     keys: HostKeys,
     links: BTreeSet<(MemberId, MemberId)>,
+    /// Number of the last question.
+    question: u32,
     due: BinaryHeap<Reverse<(u64, u64)>>,
     happenings: BTreeMap<u64, Happening>,
     sequence: u64,
@@ -175,6 +177,7 @@ impl Room {
             model,
             keys: HostKeys::new(&[7; HOST_RANDOM_BYTES]),
             links: BTreeSet::new(),
+            question: 0,
             due: BinaryHeap::new(),
             happenings: BTreeMap::new(),
             sequence: 0,
@@ -293,20 +296,29 @@ impl Room {
         self.input(member, Input::Command(command));
     }
 
-    /// Asks, greedily.
-    pub fn ask(&mut self, prompt_ids: &[u32], max_tokens: u32) {
-        self.ask_until(prompt_ids, max_tokens, Vec::new());
+    /// Asks, greedily. The question's number.
+    pub fn ask(&mut self, prompt_ids: &[u32], max_tokens: u32) -> u32 {
+        self.ask_until(prompt_ids, max_tokens, Vec::new())
     }
 
     /// Asks, greedily; a token of `stop_ids` ends the answer.
-    pub fn ask_until(&mut self, prompt_ids: &[u32], max_tokens: u32, stop_ids: Vec<u32>) {
+    pub fn ask_until(&mut self, prompt_ids: &[u32], max_tokens: u32, stop_ids: Vec<u32>) -> u32 {
+        self.question += 1;
         let question = Command::Generate {
+            question: self.question,
             prompt_ids: prompt_ids.to_vec(),
             max_tokens,
             stop_ids,
             next_token: Box::new(|logits, _| greedy(logits)),
         };
         self.command(MemberId::HOST, question);
+        self.question
+    }
+
+    /// Stops what was asked last.
+    pub fn stop(&mut self) {
+        let question = self.question;
+        self.command(MemberId::HOST, Command::Stop { question });
     }
 
     /// A phone's battery is pulled: nobody is told.
@@ -376,18 +388,24 @@ impl Room {
         self.phone(member).events.iter().map(|(_, event)| event)
     }
 
-    /// Ids of the last answer.
+    /// Ids of the last question that got any.
     pub fn answer(&self) -> Vec<u32> {
-        let mut answer = (0, Vec::new());
-        for event in self.events(MemberId::HOST) {
-            if let Event::Token { request, id, .. } = event {
-                if answer.0 != *request {
-                    answer = (*request, Vec::new());
-                }
-                answer.1.push(*id);
-            }
-        }
-        answer.1
+        let tokens = self.events(MemberId::HOST).filter_map(|event| match event {
+            Event::Token { question, .. } => Some(*question),
+            _ => None,
+        });
+        tokens.max().map_or(Vec::new(), |last| self.answer_to(last))
+    }
+
+    /// Ids of the answer to a question.
+    pub fn answer_to(&self, question: u32) -> Vec<u32> {
+        let tokens = self.events(MemberId::HOST).filter_map(|event| match event {
+            Event::Token {
+                question: of, id, ..
+            } if *of == question => Some(*id),
+            _ => None,
+        });
+        tokens.collect()
     }
 
     /// Why the last answer that ended did.

@@ -132,7 +132,7 @@ fn a_waiting_answer_can_be_stopped() {
     let mut room = answering(&file, &budgets);
     room.kill(MemberId(1));
     room.run(20_000);
-    room.command(HOST, Command::Stop);
+    room.stop();
     assert_eq!(room.finished(), Some("cancelled"));
     room.join(budgets[1]);
     room.run(2_000);
@@ -202,7 +202,7 @@ fn a_lost_connection_between_two_peers_is_survived() {
 #[test]
 fn a_stopped_answer_ends_and_the_next_one_is_whole() {
     let mut room = room_with_a_spare();
-    room.command(HOST, Command::Stop);
+    room.stop();
     assert_eq!(room.finished(), Some("cancelled"));
     assert_eq!(room.answer(), greedy()[..5]);
     expect_whole_answer(&mut room);
@@ -212,11 +212,11 @@ fn a_stopped_answer_ends_and_the_next_one_is_whole() {
 #[test]
 fn stopping_at_any_moment_leaves_nothing_behind() {
     let mut room = room_of_three();
-    room.command(HOST, Command::Stop);
+    room.stop();
     for wait_ms in 0..60 {
         room.ask(&prompt(), 32);
         room.run(wait_ms);
-        room.command(HOST, Command::Stop);
+        room.stop();
         let before = room.answers();
         room.ask(&prompt(), 2);
         assert!(room.run_until(60_000, |room| room.answers() > before));
@@ -226,18 +226,34 @@ fn stopping_at_any_moment_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_second_question_is_refused_and_the_first_is_answered() {
-    let mut room = room_with_a_spare();
-    room.ask(&prompt(), 32);
-    assert_eq!(room.codes(HOST), ["session.busy"]);
-    assert!(room.run_until(60_000, |room| room.answers() == 1));
-    assert_eq!(room.answer(), greedy());
+fn questions_asked_while_an_answer_is_written_are_answered_as_well() {
+    let file = ModelFile::tiny_llama();
+    let exact = exact(&file, 3);
+    let roomy = exact.iter().map(|bytes| 2 * bytes).collect();
+    for (budgets, several) in [(exact, false), (roomy, true)] {
+        let mut room = answering(&file, &budgets);
+        assert_eq!(room.plan().unwrap().slots > 1, several);
+        let shorter = &prompt()[..3];
+        let questions = [
+            room.ask(&prompt(), 32),
+            room.ask(shorter, 20),
+            room.ask(&prompt(), 32),
+        ];
+        assert!(room.run_until(60_000, |room| room.answers() == 4));
+        assert_eq!(room.answer_to(questions[0]), greedy());
+        assert_eq!(room.answer_to(questions[2]), greedy());
+        let beside = room.answer_to(questions[1]);
+        let alone = room.ask(shorter, 20);
+        assert!(room.run_until(60_000, |room| room.answers() == 5));
+        assert_eq!(beside, room.answer_to(alone));
+        expect_no_faults(&room);
+    }
 }
 
 #[test]
 fn frames_of_earlier_answers_and_plans_are_ignored() {
     let mut room = room_of_three();
-    room.command(HOST, Command::Stop);
+    room.stop();
     room.tape = Some(Vec::new());
     expect_whole_answer(&mut room);
     let old = room.tape.take().unwrap();

@@ -49,6 +49,45 @@ fn prompt() -> Vec<u32> {
         .collect()
 }
 
+/// Another prompt for each.
+fn short_prompt(number: u32) -> Vec<u32> {
+    (0..20).map(|at| (13 * at + 31 * number) % 101).collect()
+}
+
+fn asked(room: &mut Room, requests: u32, tokens: u32) -> Vec<u32> {
+    (0..requests)
+        .map(|number| room.ask(&short_prompt(number), tokens))
+        .collect()
+}
+
+fn expect_answers(room: &Room, questions: &[u32], tokens: u32) {
+    for (number, question) in (0..).zip(questions) {
+        let expected = undisturbed(BLOCKS, CLASS, &short_prompt(number), tokens as usize);
+        assert_eq!(room.answer_to(*question), expected, "question {number}");
+    }
+}
+
+/// Tokens per second of all answers together.
+fn tokens_per_s(requests: u32) -> f64 {
+    const TOKENS: u32 = 60;
+    let mut room = equal_phones(3);
+    let begun_ms = room.now_ms;
+    let questions = asked(&mut room, requests, TOKENS);
+    assert!(room.run_until(200_000, |room| room.answers() == requests as usize));
+    expect_answers(&room, &questions, TOKENS);
+    f64::from(requests * TOKENS) * 1000.0 / (room.now_ms - begun_ms) as f64
+}
+
+/// When each token of an answer came.
+fn token_times(room: &Room, of: u32) -> Vec<u64> {
+    let events = room.phone(HOST).events.iter();
+    let times = events.filter_map(|(at_ms, event)| match event {
+        Event::Token { question, .. } if *question == of => Some(*at_ms),
+        _ => None,
+    });
+    times.collect()
+}
+
 fn ms_to_first_token(room: &mut Room) -> f64 {
     room.ask(&prompt(), 2);
     assert!(room.run_until(100_000, |room| room.answers() == 1));
@@ -101,4 +140,45 @@ fn a_slow_phone_is_not_buried_in_chunks() {
     let bound = 7 * u64::from(CLASS.chunk_columns);
     assert!((bound / 2..=bound).contains(&most), "{most} columns");
     assert_eq!(room.answer(), undisturbed(BLOCKS, CLASS, &prompt(), 1));
+}
+
+#[test]
+fn four_answers_at_once_keep_three_phones_busy() {
+    let (one, four) = (tokens_per_s(1), tokens_per_s(4));
+    println!("tokens per second of three phones: one answer {one:.1}, four {four:.1}");
+    assert!(four / one >= 2.5, "{four} : {one}");
+}
+
+#[test]
+fn a_long_prompt_holds_a_token_up_for_one_chunk_on_each_phone_at_most() {
+    let mut room = equal_phones(3);
+    let writing = room.ask(&short_prompt(0), 60);
+    room.run_until(100_000, |room| room.answer_to(writing).len() == 8);
+    let lap_ms = {
+        let times = token_times(&room, writing);
+        times
+            .windows(2)
+            .map(|pair| pair[1] - pair[0])
+            .max()
+            .unwrap()
+    };
+    let long = room.ask(&prompt(), 4);
+    assert!(room.run_until(100_000, |room| room.answers() == 2));
+    expect_answers(&room, &[writing], 60);
+    assert_eq!(
+        room.answer_to(long),
+        undisturbed(BLOCKS, CLASS, &prompt(), 4)
+    );
+    let times = token_times(&room, writing);
+    let gap_ms = times
+        .windows(2)
+        .map(|pair| pair[1] - pair[0])
+        .max()
+        .unwrap();
+    // Four stages, the head's among them: it waits for the host's first stage.
+    let chunk_ms = u64::from(BLOCKS + 2) / 3 * MS_PER_UNIT as u64 + 1;
+    println!(
+        "a lap takes {lap_ms} ms, {gap_ms} ms beside a long prompt, a chunk {chunk_ms} ms on each phone"
+    );
+    assert!(gap_ms <= lap_ms + 4 * chunk_ms, "{gap_ms}");
 }

@@ -117,10 +117,10 @@ export type SessionEvent =
   | { type: "ready"; epoch: number }
   /** Host: why the plan is as it is. */
   | { type: "explained"; epoch: number; explanation: Explanation }
-  | { type: "token"; request: number; id: number; atMs: number; text: string }
+  | { type: "token"; question: number; id: number; atMs: number; text: string }
   | {
       type: "finished";
-      request: number;
+      question: number;
       tokens: number;
       reason: "stop" | "length" | "cancelled";
       msToFirstToken: number;

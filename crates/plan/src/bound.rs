@@ -350,9 +350,7 @@ fn down(coefficient: f64) -> f64 {
 fn blocks(ground: &Ground) -> Vec<Blocks> {
     let of = |kind: UnitKind| {
         let needs = || ground.problem.units.iter().filter(|unit| unit.kind == kind);
-        let unit_bytes = needs()
-            .map(|unit| unit.weight_bytes + unit.kv_bytes)
-            .min()?;
+        let unit_bytes = needs().map(|unit| ground.problem.unit_bytes(unit)).min()?;
         Some(Blocks {
             kind,
             count: needs().count() as f64,

@@ -22,6 +22,9 @@ pub fn check(problem: &Problem, plan: &Plan) -> Result<(), PlanError> {
     if plan.class != problem.class {
         return invalid("it is made for another numeric class".to_owned());
     }
+    if plan.slots != problem.slots {
+        return invalid("it is made for another number of requests".to_owned());
+    }
     let predictions = [
         (plan.predicted_ms_per_token, cost.ms_per_token),
         (plan.predicted_request_ms, cost.request_ms),

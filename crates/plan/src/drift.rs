@@ -57,7 +57,8 @@ pub struct Drift {
 
 impl Drift {
     /// Takes in one decode lap: its time by the host's clock, and the compute ms that each stage of the plan, in ring order, says it took.
-    /// `problem` holds the phones as they were measured.
+    /// `problem` holds the phones as they were measured. `alone`: no other request was in flight; otherwise what nobody claims may be
+    /// waiting, and is charged to nobody.
     ///
     /// # Errors
     /// The plan or its numbers cannot be used.
@@ -68,9 +69,14 @@ impl Drift {
         plan: &Plan,
         lap_ms: f64,
         claimed_ms: &[f64],
+        alone: bool,
     ) -> Result<(), PlanError> {
         let cost = cost::cost(problem, &plan.stages)?;
-        let hops_ms: f64 = cost.stages.iter().map(|stage| stage.hop_ms).sum();
+        let hops_ms: f64 = match alone {
+            true => cost.stages.iter().map(|stage| stage.hop_ms).sum(),
+            // Whatever is not computing may be waiting.
+            false => lap_ms,
+        };
         let predicted_ms: Vec<f64> = cost.stages.iter().map(|stage| stage.lap_ms).collect();
         let hosts: Vec<bool> = plan
             .stages

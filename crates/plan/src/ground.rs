@@ -400,6 +400,9 @@ fn check_workload(problem: &Problem) -> Result<(), PlanError> {
             workload.requests_in_flight
         )));
     }
+    if !(1..=Problem::MAX_SLOTS).contains(&problem.slots) {
+        return Err(numbers(&format!("KV of {} requests", problem.slots)));
+    }
     let columns = workload.lap.columns;
     if !(1..=NumericClass::MAX_DECODE_COLUMNS).contains(&columns) {
         return Err(numbers(&format!("laps of {columns} columns")));
@@ -452,11 +455,11 @@ fn sums_before(problem: &Problem) -> Result<(Vec<Counts>, Vec<u64>), PlanError> 
     let mut sums = (vec![counts], vec![bytes]);
     for unit in &problem.units {
         counts = counts.plus(unit.kind);
-        let unit_bytes = unit
-            .weight_bytes
-            .checked_add(unit.kv_bytes)
-            .filter(|&bytes| bytes <= MAX_BYTES);
-        bytes += unit_bytes.ok_or_else(|| numbers("a unit above 1 TiB"))?;
+        let unit_bytes = problem.unit_bytes(unit);
+        if unit_bytes > MAX_BYTES {
+            return Err(numbers("a unit above 1 TiB"));
+        }
+        bytes += unit_bytes;
         sums.0.push(counts);
         sums.1.push(bytes);
     }

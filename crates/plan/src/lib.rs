@@ -41,4 +41,4 @@ pub use migration::{KvRoute, Migration, UnitMove, migration};
 pub use problem::{Lap, Problem, Wishes, Workload};
 pub use profile::{EngineProfile, Held, MemberId, PhoneProfile, Plan, Power, Stage, UnitNeed};
 pub use rebalance::{Balancer, Decision, Move, Policy, Reason};
-pub use solve::{priced, solve};
+pub use solve::{priced, solve, solve_for_several};

@@ -50,7 +50,7 @@ pub struct Migration {
     pub kv: KvRoute,
 }
 
-/// Cost of switching with `columns` cached: weights that nobody on the new side holds are downloaded in the background, then the caches
+/// Cost of switching with `columns` cached, of all requests together: weights that nobody on the new side holds are downloaded in the background, then the caches
 /// follow by whichever way is faster.
 pub fn migration(
     problem: &Problem,
@@ -139,7 +139,7 @@ fn load_ms(ground: &Ground, moves: &[UnitMove]) -> f64 {
 /// Pairs send at the same time; `None` if a pair's throughput is not known.
 fn transfer_ms(ground: &Ground, moves: &[UnitMove], columns: u32) -> Option<f64> {
     let context = f64::from(ground.problem.class.context_columns);
-    let cached = f64::from(columns).min(context) / context;
+    let cached = (f64::from(columns) / context).min(f64::from(ground.problem.slots));
     let hops = &ground.problem.hops;
     let mut by_pair = BTreeMap::<(MemberId, MemberId), f64>::new();
     for step in moves {

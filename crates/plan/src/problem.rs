@@ -18,6 +18,8 @@ pub struct Problem {
     pub hops: HopMatrix,
     /// Bytes of one column at a cut, as it travels.
     pub column_bytes: u64,
+    /// Requests whose KV is held at the same time; every unit needs its KV so many times.
+    pub slots: u32,
     /// Scratch memory of an executor, bytes; every phone that runs a unit needs it once.
     pub scratch_bytes: u64,
     /// The room's numeric class; copied into the plan.
@@ -41,6 +43,17 @@ pub struct Workload {
     pub requests_in_flight: u32,
     /// How a token is generated.
     pub lap: Lap,
+}
+
+impl Problem {
+    /// Most requests whose KV can be asked for.
+    pub const MAX_SLOTS: u32 = 64;
+
+    /// Weights and KV of a unit, bytes.
+    pub(crate) fn unit_bytes(&self, unit: &UnitNeed) -> u64 {
+        let kv_bytes = unit.kv_bytes.saturating_mul(u64::from(self.slots));
+        unit.weight_bytes.saturating_add(kv_bytes)
+    }
 }
 
 impl Default for Workload {

@@ -94,7 +94,7 @@ pub struct UnitNeed {
     pub kind: UnitKind,
     /// Weight bytes; a tied tensor counts at its first unit only (embedding and head are both pinned to the host).
     pub weight_bytes: u64,
-    /// KV bytes at the room's context.
+    /// KV bytes of one request at the room's context.
     pub kv_bytes: u64,
 }
 
@@ -130,6 +130,8 @@ pub struct Plan {
     pub held: Vec<Held>,
     /// The room's numeric class.
     pub class: NumericClass,
+    /// Requests whose KV every member holds at the same time, each in a slot.
+    pub slots: u32,
     /// Predicted ms per generated token, from the cost model.
     pub predicted_ms_per_token: f64,
     /// No plan generates a token in less, ms; from the linear programme.

@@ -32,6 +32,30 @@ pub fn solve(problem: &Problem, epoch: u32) -> Result<Plan, PlanError> {
     of_stages(&ground, best.stages, best.bound_ms, epoch)
 }
 
+/// Requests that a room answers at the same time if memory allows, the most first.
+const SEVERAL_SLOTS: [u32; 3] = [4, 3, 2];
+/// A single answer may take so many times as long for it.
+const TOLERATED_SLOWDOWN: f64 = 1.05;
+
+/// The plan for as many requests at the same time as memory allows, up to four, without making a single one noticeably slower.
+/// `problem.slots` is not looked at; the plan says how many it is for.
+///
+/// # Errors
+/// No plan is possible even for one request.
+pub fn solve_for_several(problem: &Problem, epoch: u32) -> Result<Plan, PlanError> {
+    let with = |slots| Problem {
+        slots,
+        ..problem.clone()
+    };
+    let one = solve(&with(1), epoch)?;
+    let most_ms = TOLERATED_SLOWDOWN * one.objective_ms;
+    let several = SEVERAL_SLOTS.into_iter().find_map(|slots| {
+        let plan = solve(&with(slots), epoch).ok()?;
+        (plan.objective_ms <= most_ms).then_some(plan)
+    });
+    Ok(several.unwrap_or(one))
+}
+
 /// A plan of stages that somebody wants, with what the cost model says of them. [`crate::check`] tells whether they can be.
 pub fn priced(problem: &Problem, stages: Vec<Stage>, epoch: u32) -> Result<Plan, PlanError> {
     of_stages(&Ground::new(problem)?, stages, 0.0, epoch)
@@ -49,6 +73,7 @@ fn of_stages(
         epoch,
         held: overlap::held(ground, &stages)?,
         class: ground.problem.class,
+        slots: ground.problem.slots,
         predicted_ms_per_token: 0.0,
         lower_bound_ms_per_token: bound::token_ms(ground, &cost)?,
         predicted_request_ms: 0.0,

@@ -98,7 +98,7 @@ impl Answer {
         self.now_ms += lap_ms;
         let now_ms = self.now_ms as u64;
         self.drift
-            .observe_lap(now_ms, &self.problem, &self.plan, lap_ms, &claimed)
+            .observe_lap(now_ms, &self.problem, &self.plan, lap_ms, &claimed, true)
             .unwrap();
         let mut fresh = self.problem.clone();
         self.drift.apply(&mut fresh);
@@ -181,7 +181,7 @@ fn what_a_phone_claims_is_bounded_by_the_hosts_clock() {
         let mut drift = Drift::default();
         for now_ms in (0..20_000).step_by(500) {
             drift
-                .observe_lap(now_ms, &problem, &plan, lap_ms, claims)
+                .observe_lap(now_ms, &problem, &plan, lap_ms, claims, true)
                 .unwrap();
         }
         drift.factor(peer)

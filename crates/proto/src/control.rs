@@ -11,7 +11,7 @@ use crate::view::{Fault, MemberView, ModelReference};
 /// Longest control message, bytes: what every browser's data channel takes in one piece.
 pub const MAX_CONTROL_BYTES: usize = 64 * 1024;
 
-/// What a member still has of a request, for the stage that a new plan gives it.
+/// What a member still has of one request, for the stage that a new plan gives it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cached {
     /// Number of the request.
@@ -27,6 +27,8 @@ pub struct Cached {
 pub struct Resume {
     /// Number of the request.
     pub request: u32,
+    /// Where its KV is.
+    pub slot: u32,
     /// Columns of its prompt.
     pub prompt_columns: u32,
     /// Passes from this column on enter anew; those before rebuild KV.
@@ -139,20 +141,22 @@ pub enum Control {
     Loaded {
         /// Of the plan.
         epoch: u32,
-        /// What it still has of the request being answered.
-        held: Cached,
+        /// What it still has of the requests being answered.
+        held: Vec<Cached>,
     },
     /// Host to peer: every segment is ready.
     Ready {
         /// Of the plan.
         epoch: u32,
-        /// How the answer being written goes on.
-        resume: Option<Resume>,
+        /// How the answers being written go on; frames of all other requests up to now are stale.
+        resume: Vec<Resume>,
     },
-    /// Host to peer: a request starts; frames of earlier ones are stale.
+    /// Host to peer: a request starts.
     BeginRequest {
-        /// Its number.
+        /// Its number, larger than all before.
         request: u32,
+        /// Where its KV goes; whatever was there is not needed any more.
+        slot: u32,
     },
     /// Host to peer: a request ended; its frames are stale.
     EndRequest {

@@ -59,6 +59,7 @@ fn plan() -> Plan {
             member: MemberId::HOST,
             units: UnitRange { start: 0, end: 9 },
         }],
+        slots: 2,
         predicted_ms_per_token: 12.5,
         lower_bound_ms_per_token: 11.0,
         predicted_request_ms: 1250.0,
@@ -138,25 +139,29 @@ fn messages() -> Vec<Control> {
         },
         Control::Loaded {
             epoch: 4,
-            held: Cached {
+            held: vec![Cached {
                 request: 2,
                 columns: 7,
                 kept: Some((0, 7)),
-            },
+            }],
         },
         Control::Ready {
             epoch: 4,
-            resume: Some(Resume {
+            resume: vec![Resume {
                 request: 2,
+                slot: 1,
                 prompt_columns: 5,
                 position: 7,
                 starts: vec![Start {
                     from: 7,
                     resend: true,
                 }],
-            }),
+            }],
         },
-        Control::BeginRequest { request: 9 },
+        Control::BeginRequest {
+            request: 9,
+            slot: 3,
+        },
         Control::EndRequest { request: 9 },
         Control::Ping { sent_ms: u64::MAX },
         Control::Pong { sent_ms: 0 },

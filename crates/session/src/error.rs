@@ -21,9 +21,15 @@ pub enum SessionError {
     /// A question before the segments are loaded.
     #[error("the model is not loaded yet")]
     NotReady,
-    /// A command while an answer is being written.
-    #[error("another answer is still being written")]
+    /// A new plan while answers are being written.
+    #[error("an answer is still being written")]
     Busy,
+    /// A question behind too many others.
+    #[error("{most} questions are waiting already")]
+    QueueFull {
+        /// Limit.
+        most: usize,
+    },
     /// A question without tokens.
     #[error("the question is empty")]
     EmptyPrompt,
@@ -103,6 +109,7 @@ impl SessionError {
             Self::HostOnly => "session.host_only",
             Self::NotReady => "session.not_ready",
             Self::Busy => "session.busy",
+            Self::QueueFull { .. } => "session.queue_full",
             Self::EmptyPrompt => "prompt.empty",
             Self::PromptTooLong { .. } => "prompt.too_long",
             Self::UnknownToken { .. } => "prompt.unknown_token",
@@ -127,6 +134,7 @@ impl SessionError {
             Self::HostOnly => "Ask on the phone that started the room.",
             Self::NotReady => "Load the model first and wait until every phone is ready.",
             Self::Busy => "Wait for the answer, or stop it.",
+            Self::QueueFull { .. } => "Wait until some of them are answered.",
             Self::EmptyPrompt => "Write a question.",
             Self::PromptTooLong { .. } => {
                 "Shorten the question, or start a room with a longer context."

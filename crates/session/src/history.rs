@@ -1,17 +1,26 @@
-//! What a member still has of the request being answered: KV in its engine, and the columns it sent on. After a fault only what is
+//! What a member still has of the requests being answered: KV in its engine, and the columns it sent on. After a fault only what is
 //! lost is computed again, from the nearest cut upstream whose columns somebody kept.
+
+use std::collections::BTreeMap;
 
 use proto::{Cached, Resume, Start};
 
 use crate::ring::Pass;
 
-/// Columns kept of one request, bytes at most: 4096 columns of a width of 2048, in halves.
+/// Columns kept of all requests together, bytes at most: 4096 columns of a width of 2048, in halves.
 const MAX_KEPT_BYTES: usize = 16 << 20;
 
+/// Of every request being answered.
 #[derive(Debug, Default)]
 pub(crate) struct History {
-    request: u32,
-    /// Columns whose KV the engine has.
+    requests: BTreeMap<u32, Past>,
+}
+
+/// Of one request.
+#[derive(Debug, Default)]
+struct Past {
+    /// Where the engine has its KV, and of how many columns.
+    slot: u32,
     columns: u32,
     /// First unit behind the cut where the kept columns left.
     cut: u32,
@@ -22,22 +31,50 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// The engine ran a pass up to this cut; `sent` are its columns on the wire, where all of them go on.
-    pub fn ran(&mut self, pass: &Pass, cut: u32, sent: Option<&[u8]>) {
-        if pass.request != self.request {
-            *self = Self {
-                request: pass.request,
-                ..Self::default()
-            };
-        }
+    /// The engine ran a pass in this slot, up to this cut; `sent` are its columns on the wire, where all of them go on.
+    pub fn ran(&mut self, pass: &Pass, slot: u32, cut: u32, sent: Option<&[u8]>) {
+        let kept: usize = self.requests.values().map(|past| past.kept.len()).sum();
+        let past = self.requests.entry(pass.request).or_default();
         let end = pass.position + pass.columns;
-        self.columns = end;
+        past.slot = slot;
+        past.columns = end;
         match sent {
-            Some(bytes) => self.keep(pass.position, end, cut, bytes),
-            None => self.forget(end, cut),
+            Some(bytes) if kept + bytes.len() <= MAX_KEPT_BYTES => {
+                past.keep(pass.position, end, cut, bytes);
+            }
+            _ => past.forget(end, cut),
         }
     }
 
+    /// A request ended.
+    pub fn forget(&mut self, request: u32) {
+        self.requests.remove(&request);
+    }
+
+    /// What is left for a stage that ends at this cut, where the engine still has so many columns in each slot.
+    pub fn held(&self, cached_columns: &[u32], cut: u32) -> Vec<Cached> {
+        let requests = self.requests.iter();
+        let held = requests.map(|(request, past)| {
+            let cached = cached_columns.get(past.slot as usize);
+            let kept = (past.kept_from, past.kept_to);
+            Cached {
+                request: *request,
+                columns: past.columns.min(cached.copied().unwrap_or(0)),
+                kept: (cut == past.cut && kept.0 < kept.1).then_some(kept),
+            }
+        });
+        held.collect()
+    }
+
+    /// Columns from `from` up to `to` of a request, as they went over the wire.
+    pub fn columns(&self, request: u32, from: u32, to: u32) -> Option<&[u8]> {
+        let past = self.requests.get(&request)?;
+        let known = past.kept_from <= from && to <= past.kept_to;
+        known.then(|| past.kept.get(past.offset(from)..past.offset(to)))?
+    }
+}
+
+impl Past {
     fn keep(&mut self, position: u32, end: u32, cut: u32, bytes: &[u8]) {
         let follows = cut == self.cut && (self.kept_from..=self.kept_to).contains(&position);
         if !follows {
@@ -46,16 +83,13 @@ impl History {
         self.kept.truncate(self.offset(position));
         self.kept.extend_from_slice(bytes);
         self.kept_to = end;
-        if self.kept.len() > MAX_KEPT_BYTES {
-            self.forget(end, cut);
-        }
     }
 
     fn forget(&mut self, from: u32, cut: u32) {
         self.cut = cut;
         self.kept_from = from;
         self.kept_to = from;
-        self.kept.clear();
+        self.kept = Vec::new();
     }
 
     /// Where a kept column begins: all are equally long.
@@ -66,22 +100,6 @@ impl History {
             0 => 0,
             _ => self.kept.len() / columns * before,
         }
-    }
-
-    /// What is left for a stage that ends at this cut, where the engine still has so many columns.
-    pub fn held(&self, cached_columns: u32, cut: u32) -> Cached {
-        let kept = (self.kept_from, self.kept_to);
-        Cached {
-            request: self.request,
-            columns: self.columns.min(cached_columns),
-            kept: (cut == self.cut && kept.0 < kept.1).then_some(kept),
-        }
-    }
-
-    /// Columns from `from` up to `to` of a request, as they went over the wire.
-    pub fn columns(&self, request: u32, from: u32, to: u32) -> Option<&[u8]> {
-        let known = request == self.request && self.kept_from <= from && to <= self.kept_to;
-        known.then(|| self.kept.get(self.offset(from)..self.offset(to)))?
     }
 }
 

@@ -13,6 +13,7 @@ mod peer;
 mod pulse;
 mod ring;
 pub mod seam;
+mod turns;
 mod watch;
 
 pub use error::SessionError;

@@ -107,13 +107,20 @@ impl Ring {
         }
     }
 
-    /// The work of a stage.
-    pub fn job(&self, index: u16, pass: &Pass, input: JobInput) -> Result<Job, SessionError> {
+    /// The work of a stage, with KV in this slot.
+    pub fn job(
+        &self,
+        index: u16,
+        slot: u32,
+        pass: &Pass,
+        input: JobInput,
+    ) -> Result<Job, SessionError> {
         let stage = self.stage(index).ok_or(SessionError::Engine {
             detail: "no such stage",
         })?;
         Ok(Job::Run {
             units: stage.units,
+            slot,
             position: pass.position,
             columns: pass.columns,
             prefill: pass.prefill,

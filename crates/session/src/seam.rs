@@ -61,6 +61,8 @@ pub enum Job {
         engine: EngineKind,
         /// Numeric class of the room.
         class: NumericClass,
+        /// Requests whose KV is held at the same time.
+        slots: u32,
     },
     /// Bring the weights of these units into storage, beside everything else and loading nothing: a move is being prepared.
     Fetch {
@@ -71,6 +73,8 @@ pub enum Job {
     Run {
         /// One of the loaded ranges.
         units: UnitRange,
+        /// Whose KV: below the slots that were loaded.
+        slot: u32,
         /// Absolute position of the first column; smaller than what is cached means: cut back first.
         position: u32,
         /// Columns.
@@ -125,8 +129,8 @@ pub enum Computed {
     Loaded {
         /// Bytes held.
         resident_bytes: u64,
-        /// Of each range, the columns whose KV is still there: 0 unless an engine keeps it.
-        cached_columns: Vec<u32>,
+        /// Of each range and slot, the columns whose KV is still there; an engine that keeps none says nothing.
+        cached_columns: Vec<Vec<u32>>,
     },
     /// Answer to [`Job::Fetch`]; where nothing can be stored, loading fetches again.
     Fetched,
@@ -194,8 +198,10 @@ pub type NextToken = Box<dyn FnMut(&[f32], &[u32]) -> u32>;
 pub enum Command {
     /// Host: plan with the phones present and load.
     Begin,
-    /// Host: answer a prompt.
+    /// Host: answer a prompt, now or after those that asked before.
     Generate {
+        /// The page's number for it.
+        question: u32,
         /// Prompt as token ids; not empty.
         prompt_ids: Vec<u32>,
         /// Stop after so many generated tokens.
@@ -205,8 +211,11 @@ pub enum Command {
         /// Sampler.
         next_token: NextToken,
     },
-    /// Host: end the answer being written at the next token.
-    Stop,
+    /// Host: end an answer at once, or forget a question that waits.
+    Stop {
+        /// As in [`Self::Generate`].
+        question: u32,
+    },
     /// Host: go to a plan of these stages at a token boundary, once its phones have the weights.
     Move {
         /// In ring order.
@@ -315,8 +324,8 @@ pub enum Event {
     },
     /// One token of the answer.
     Token {
-        /// Number of the request.
-        request: u32,
+        /// Of which question.
+        question: u32,
         /// Token id.
         id: u32,
         /// ms since the request was given.
@@ -324,8 +333,8 @@ pub enum Event {
     },
     /// The answer ended.
     Finished {
-        /// Number of the request.
-        request: u32,
+        /// Of which question.
+        question: u32,
         /// Generated tokens.
         tokens: u32,
         /// `stop`, `length` or `cancelled`.

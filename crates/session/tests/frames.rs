@@ -45,6 +45,7 @@ fn plan(epoch: u32) -> Plan {
         ],
         class: CLASS,
         held: Vec::new(),
+        slots: 2,
         predicted_ms_per_token: 1.0,
         lower_bound_ms_per_token: 1.0,
         predicted_request_ms: 1.0,
@@ -102,7 +103,10 @@ impl Me {
             class: CLASS,
         });
         me.assign(EPOCH);
-        me.hear(Control::BeginRequest { request: 1 });
+        me.hear(Control::BeginRequest {
+            request: 1,
+            slot: 0,
+        });
         me
     }
 
@@ -114,12 +118,12 @@ impl Me {
         let job = self.jobs().last().unwrap().0;
         let result = Computed::Loaded {
             resident_bytes: 1,
-            cached_columns: vec![0],
+            cached_columns: Vec::new(),
         };
         self.input(Input::Computed { job, result });
         self.hear(Control::Ready {
             epoch,
-            resume: None,
+            resume: Vec::new(),
         });
         self.outputs.clear();
     }
@@ -213,6 +217,7 @@ fn a_frame_is_run_and_its_last_column_goes_home() {
     me.receive(BEFORE, &frame(1, 0, 3));
     let expected = Job::Run {
         units: UnitRange { start: 4, end: 6 },
+        slot: 0,
         position: 0,
         columns: 3,
         prefill: true,
@@ -259,7 +264,10 @@ fn stale_frames_are_dropped_silently() {
     assert_eq!(me.runs(), []);
     me.receive(BEFORE, &frame(4, 0, 3));
     assert_eq!(me.runs(), [], "not announced yet");
-    me.hear(Control::BeginRequest { request: 4 });
+    me.hear(Control::BeginRequest {
+        request: 4,
+        slot: 1,
+    });
     assert_eq!(me.runs().len(), 1);
     me.receive(BEFORE, &frame(2, 0, 3));
     assert!(!me.refused());
@@ -280,7 +288,10 @@ fn what_an_ended_request_computed_goes_nowhere() {
     let mut me = Me::new();
     me.receive(BEFORE, &frame(1, 0, 3));
     me.hear(Control::EndRequest { request: 1 });
-    me.hear(Control::BeginRequest { request: 2 });
+    me.hear(Control::BeginRequest {
+        request: 2,
+        slot: 0,
+    });
     me.receive(BEFORE, &frame(2, 0, 2));
     assert_eq!(me.runs().len(), 1);
     me.ran(1);

@@ -90,8 +90,8 @@ pub struct Adding {
     class: NumericClass,
     head: u32,
     loaded: Vec<UnitRange>,
-    /// Cached rows of every unit that is loaded.
-    rows: BTreeMap<u32, Vec<f32>>,
+    /// Cached rows of every unit that is loaded, by slot.
+    rows: BTreeMap<u32, Vec<Vec<f32>>>,
     storage: Storage,
     /// ms of one unit for one column.
     ms_per_unit: f64,
@@ -139,7 +139,7 @@ impl Adding {
         }
     }
 
-    fn load(&mut self, stages: Vec<UnitRange>) -> Results {
+    fn load(&mut self, stages: Vec<UnitRange>, slots: u32) -> Results {
         let units = || stages.iter().flat_map(|units| units.start..units.end);
         self.rows
             .retain(|unit, _| units().any(|held| held == *unit));
@@ -162,10 +162,22 @@ impl Adding {
             };
             results.push((if fetched { FETCH_MS } else { READ_MS }, progress));
         }
+        for rows in self.rows.values_mut() {
+            rows.resize(slots as usize, Vec::new());
+        }
         self.loaded = stages;
         let cached = |units: &UnitRange| {
-            let rows = |unit| self.rows.get(&unit).map_or(0, Vec::len) as u32;
-            (units.start..units.end).map(rows).min().unwrap_or(0)
+            let rows = |unit, slot| {
+                let rows = self
+                    .rows
+                    .get(&unit)
+                    .and_then(|rows| rows.get(slot as usize));
+                rows.map_or(0, Vec::len) as u32
+            };
+            let in_slot = |slot| (units.start..units.end).map(move |unit| rows(unit, slot));
+            (0..slots)
+                .map(|slot| in_slot(slot).min().unwrap_or(0))
+                .collect()
         };
         let loaded = Computed::Loaded {
             resident_bytes: self.resident_bytes(),
@@ -186,12 +198,20 @@ impl Adding {
     }
 
     /// A column is (token, what it mixed so far, nothing else): every unit mixes in all columns up to it.
-    fn forward(&mut self, units: UnitRange, position: u32, prefill: bool, hidden: &mut [f32]) {
+    fn forward(
+        &mut self,
+        units: UnitRange,
+        slot: u32,
+        position: u32,
+        prefill: bool,
+        hidden: &mut [f32],
+    ) {
         for unit in units.start..units.end {
             if unit == self.head {
                 continue;
             }
             let rows = self.rows.get_mut(&unit).unwrap();
+            let rows = rows.get_mut(slot as usize).unwrap();
             let cached = rows.len();
             assert!(
                 position as usize <= cached,
@@ -233,7 +253,7 @@ impl Compute for Adding {
                 let engines = vec![self.profile(only.unwrap_or(EngineKind::Cpu))];
                 vec![(MEASURE_MS, Computed::Measured { engines })]
             }
-            Job::Load { stages, .. } => self.load(stages),
+            Job::Load { stages, slots, .. } => self.load(stages, slots),
             Job::Fetch { stages } => {
                 let units = stages.iter().flat_map(|units| units.start..units.end);
                 let mut storage = self.storage.borrow_mut();
@@ -244,6 +264,7 @@ impl Compute for Adding {
             }
             Job::Run {
                 units,
+                slot,
                 position,
                 columns,
                 prefill,
@@ -256,7 +277,7 @@ impl Compute for Adding {
                     JobInput::Hidden(hidden) => hidden,
                 };
                 assert_eq!(hidden.len(), columns as usize * WIDTH);
-                self.forward(units, position, prefill, &mut hidden);
+                self.forward(units, slot, position, prefill, &mut hidden);
                 let values = self.wanted(units, want, &hidden);
                 let compute_ms = CALL_MS + self.ms_per_unit * f64::from(units.len());
                 vec![(
@@ -327,7 +348,7 @@ pub fn undisturbed(
         start: 0,
         end: blocks + 2,
     };
-    engine.load(vec![units]);
+    engine.load(vec![units], 1);
     let mut ids = prompt.to_vec();
     let mut entered = 0;
     while ids.len() < prompt.len() + max_tokens {
@@ -339,7 +360,7 @@ pub fn undisturbed(
             ids.len()
         };
         let mut hidden = embed(&ids[entered..end]);
-        engine.forward(units, entered as u32, prefill, &mut hidden);
+        engine.forward(units, 0, entered as u32, prefill, &mut hidden);
         entered = end;
         if end < ids.len() {
             continue;

@@ -36,9 +36,10 @@ impl Executing {
         }
     }
 
-    fn load(&mut self, stages: Vec<UnitRange>, class: NumericClass) -> Results {
+    fn load(&mut self, stages: Vec<UnitRange>, class: NumericClass, slots: u32) -> Results {
         self.executor = None;
-        let cached_columns = vec![0; stages.len()];
+        // It starts anew.
+        let cached_columns = Vec::new();
         if stages.is_empty() {
             let loaded = Computed::Loaded {
                 resident_bytes: 0,
@@ -51,7 +52,7 @@ impl Executing {
             graph: Arc::clone(&graph),
             stages: stages.clone(),
             class,
-            slots: 1,
+            slots,
         })
         .unwrap();
         for id in segment::weights(&graph, &stages) {
@@ -83,7 +84,12 @@ impl Compute for Executing {
                 let engines = vec![simulated_profile()];
                 vec![(MEASURE_MS, Computed::Measured { engines })]
             }
-            Job::Load { stages, class, .. } => self.load(stages, class),
+            Job::Load {
+                stages,
+                class,
+                slots,
+                ..
+            } => self.load(stages, class, slots),
             Job::Fetch { stages } => {
                 let graph = &self.file.graph;
                 for id in segment::weights(graph, &stages) {
@@ -96,6 +102,7 @@ impl Compute for Executing {
             }
             Job::Run {
                 units,
+                slot,
                 position,
                 columns,
                 prefill,
@@ -104,7 +111,7 @@ impl Compute for Executing {
             } => {
                 let step = Step {
                     stage: units,
-                    slot: 0,
+                    slot,
                     position,
                     columns,
                     phase: if prefill {

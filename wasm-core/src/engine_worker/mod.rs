@@ -144,9 +144,11 @@ impl EngineWorker {
                 stages,
                 engine,
                 class,
-            } => self.load(job, stages, engine, class).await,
+                slots,
+            } => self.load(job, stages, engine, class, slots).await,
             Job::Run {
                 units,
+                slot,
                 position,
                 columns,
                 prefill,
@@ -155,7 +157,7 @@ impl EngineWorker {
             } => {
                 let step = Step {
                     stage: units,
-                    slot: 0,
+                    slot,
                     position,
                     columns,
                     phase: if prefill {
@@ -209,10 +211,11 @@ impl EngineWorker {
         stages: Vec<UnitRange>,
         engine: EngineKind,
         class: NumericClass,
+        slots: u32,
     ) -> Result<Computed, Fault> {
         // The old segment's memory is free before the new one's is taken.
         self.executor = None;
-        let cached_columns = vec![0; stages.len()];
+        let cached_columns = Vec::new();
         if stages.is_empty() {
             return Ok(Computed::Loaded {
                 resident_bytes: 0,
@@ -221,7 +224,7 @@ impl EngineWorker {
         }
         let graph = std::sync::Arc::clone(&self.model()?.graph);
         let needed_bytes = segment::weight_bytes(&graph, &stages)
-            + segment::kv_bytes(&graph, &stages, class.context_columns)
+            + u64::from(slots) * segment::kv_bytes(&graph, &stages, class.context_columns)
             + segment::scratch_bytes(&graph, class.chunk_columns);
         if needed_bytes > self.offer.budget_bytes {
             return Err(BrowserError::OverBudget {
@@ -234,7 +237,7 @@ impl EngineWorker {
             graph,
             stages: stages.clone(),
             class,
-            slots: 1,
+            slots,
         };
         let mut executor = match engine {
             EngineKind::Cpu => {

@@ -1,6 +1,6 @@
 //! Text around a session of ids: prompts in, answers out. Only the host's page has it.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use model::gguf;
 use session::{Command, Fault};
@@ -16,8 +16,10 @@ pub struct Chat {
     tokenizer: Tokenizer,
     /// A model without one still continues raw text.
     template: Result<ChatTemplate, TextError>,
-    /// The answer being written.
-    answer: Rc<RefCell<Option<Answer>>>,
+    /// Number of the latest question.
+    latest: u32,
+    /// The answers being written, by question.
+    answers: Rc<RefCell<BTreeMap<u32, Answer>>>,
 }
 
 /// An answer so far.
@@ -54,7 +56,8 @@ impl Chat {
         Ok(Self {
             tokenizer,
             template: ChatTemplate::new(&vocabulary),
-            answer: Rc::default(),
+            latest: 0,
+            answers: Rc::default(),
         })
     }
 
@@ -62,7 +65,7 @@ impl Chat {
     ///
     /// # Errors
     /// Templates that refuse the messages, sampling options out of range.
-    pub fn ask(&self, question: Question) -> Result<Command, Fault> {
+    pub fn ask(&mut self, question: Question) -> Result<Command, Fault> {
         let prompt_ids = self
             .prompt_ids(&question.prompt)
             .map_err(|error| of_text(&error))?;
@@ -82,16 +85,19 @@ impl Chat {
             text: String::new(),
             stream: self.tokenizer.decode_stream(),
         };
-        // The session may refuse the question: it becomes the current one with its first token.
+        self.latest += 1;
+        let number = self.latest;
+        // The session may refuse the question: it is written down with its first token.
         let mut mine = Some(answer);
-        let current = Rc::clone(&self.answer);
+        let answers = Rc::clone(&self.answers);
         Ok(Command::Generate {
+            question: number,
             prompt_ids,
             max_tokens: question.max_tokens.saturating_add(start_tokens),
             stop_ids: self.tokenizer.stop_ids().to_vec(),
             next_token: Box::new(move |logits, history| {
                 if let Some(answer) = mine.take() {
-                    *current.borrow_mut() = Some(answer);
+                    answers.borrow_mut().insert(number, answer);
                 }
                 let given = start.borrow_mut().next(logits);
                 given.unwrap_or_else(|| sampler.next(logits, history))
@@ -99,10 +105,15 @@ impl Chat {
         })
     }
 
-    /// Text that a token adds; may be empty while a character is incomplete.
-    pub fn add(&self, id: u32) -> String {
-        let mut answer = self.answer.borrow_mut();
-        let Some(answer) = answer.as_mut() else {
+    /// Number of what was asked last.
+    pub const fn latest(&self) -> u32 {
+        self.latest
+    }
+
+    /// Text that a token adds to an answer; may be empty while a character is incomplete.
+    pub fn add(&self, question: u32, id: u32) -> String {
+        let mut answers = self.answers.borrow_mut();
+        let Some(answer) = answers.get_mut(&question) else {
             return String::new();
         };
         answer.ids.push(id);
@@ -111,9 +122,9 @@ impl Chat {
         piece
     }
 
-    /// Ends the current answer; one that ended before its first token is empty.
-    pub fn finish(&self) -> Finished {
-        let Some(mut answer) = self.answer.borrow_mut().take() else {
+    /// Ends an answer; one that ended before its first token is empty.
+    pub fn finish(&self, question: u32) -> Finished {
+        let Some(mut answer) = self.answers.borrow_mut().remove(&question) else {
             return Finished::default();
         };
         answer.text.push_str(&answer.stream.finish());

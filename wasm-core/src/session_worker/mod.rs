@@ -181,7 +181,7 @@ impl SessionWorker {
             ToSession::Signal { to, payload } => self.input(Input::LocalSignal { to, payload }),
             ToSession::Begin => self.input(Input::Command(Command::Begin)),
             ToSession::Generate(question) => {
-                match self.chat.as_ref().map(|chat| chat.ask(question)) {
+                match self.chat.as_mut().map(|chat| chat.ask(question)) {
                     Some(Ok(command)) => self.input(Input::Command(command)),
                     Some(Err(fault)) => self.on_event(Event::Failed {
                         fault,
@@ -199,7 +199,12 @@ impl SessionWorker {
                     }
                 }
             }
-            ToSession::Stop => self.input(Input::Command(Command::Stop)),
+            ToSession::Stop => {
+                if let Some(chat) = &self.chat {
+                    let question = chat.latest();
+                    self.input(Input::Command(Command::Stop { question }));
+                }
+            }
             ToSession::Leave => match self.machine {
                 Some(_) => self.input(Input::Command(Command::Leave)),
                 None => self.on_event(Event::Left),
@@ -405,9 +410,11 @@ impl SessionWorker {
                 .map_err(|thrown| BrowserError::thrown(&thrown))
         };
         match (event, &self.chat) {
-            (Event::Token { id, .. }, Some(chat)) => set("text", chat.add(*id).into())?,
-            (Event::Finished { .. }, Some(chat)) => {
-                let answer = chat.finish();
+            (Event::Token { question, id, .. }, Some(chat)) => {
+                set("text", chat.add(*question, *id).into())?;
+            }
+            (Event::Finished { question, .. }, Some(chat)) => {
+                let answer = chat.finish(*question);
                 set("text", answer.text.into())?;
                 set("ids", value::to_js(&answer.ids)?)?;
                 set("promptIds", value::to_js(&answer.prompt_ids)?)?;

@@ -48,6 +48,7 @@ pub fn room(seed: u64, phones: u32, blocks: usize) -> Problem {
         phones: Vec::new(),
         hops: HopMatrix::default(),
         column_bytes: 4096,
+        slots: 1,
         scratch_bytes,
         class: class(),
         workload: Workload::default(),

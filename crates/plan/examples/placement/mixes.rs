@@ -114,6 +114,7 @@ pub fn problem(mix: &Mix, shape: &Shape, roomier: f64) -> Problem {
         phones: Vec::new(),
         hops: HopMatrix::default(),
         column_bytes: u64::from(shape.hidden) * 2 + 4,
+        slots: 1,
         scratch_bytes: 0,
         class,
         workload: Workload::default(),

@@ -176,7 +176,7 @@ fn long_answer_ms(problem: &Problem, best: &Plan, slow: MemberId, balancing: boo
         let claimed: Vec<f64> = cost.stages.iter().map(|stage| stage.lap_ms).collect();
         let now = now_ms as u64;
         drift
-            .observe_lap(now, problem, &plan, cost.ms_per_token, &claimed)
+            .observe_lap(now, problem, &plan, cost.ms_per_token, &claimed, true)
             .unwrap();
         // The old plan goes on until everything is loaded.
         if let Some((ready_ms, pause_ms, better)) = next.take() {

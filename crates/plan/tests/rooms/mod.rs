@@ -40,6 +40,7 @@ impl Room {
                 phones: Vec::new(),
                 hops: HopMatrix::default(),
                 column_bytes: 2048,
+                slots: 1,
                 scratch_bytes: 2 * MIB,
                 class: NumericClass {
                     wire: WireDtype::F32,

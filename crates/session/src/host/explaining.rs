@@ -27,7 +27,7 @@ impl Host {
 
     /// When the next step is due, ms; while an answer is written, none is.
     pub(super) fn explain_due_ms(&self) -> Option<u64> {
-        let idle = self.answer.is_none();
+        let idle = self.is_idle();
         let explaining = self.explaining.as_ref().filter(|_| idle)?;
         Some(explaining.due_ms)
     }

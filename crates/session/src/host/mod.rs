@@ -1,5 +1,6 @@
 //! The session of the page that started the room: it owns plan, sampler and prompts.
 
+mod answer;
 mod explaining;
 mod generation;
 mod member;
@@ -7,9 +8,10 @@ mod membership;
 mod moving;
 mod overlapping;
 mod planning;
+mod questions;
 mod receiving;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use model::{Graph, NumericClass};
@@ -21,15 +23,16 @@ use crate::outbox::Outbox;
 use crate::seam::{
     Command, Computed, EngineChoice, Event, Input, Job, JobId, ModelReference, Output,
 };
+use answer::Answer;
 use explaining::Explaining;
-use generation::{Answer, Leg};
+use generation::{Leg, Turn};
 use member::Member;
 use moving::Moving;
 use overlapping::Overlapping;
 use planning::{Placed, Wish};
 
 use crate::history::History;
-
+use crate::turns::Turns;
 use crate::watch::Watch;
 
 /// Members of a room, the host among them: a full mesh of more is too much for a phone.
@@ -74,8 +77,14 @@ pub struct Host {
     placed: Option<Placed>,
     /// A plan was loaded once.
     was_ready: bool,
+    /// Number of the latest request.
     request: u32,
-    answer: Option<Answer>,
+    /// In flight, by number of the request.
+    answers: BTreeMap<u32, Answer>,
+    /// They wait for a slot.
+    questions: VecDeque<Answer>,
+    /// They wait for the engine of this page.
+    turns: Turns<Turn>,
     moving: Option<Moving>,
     overlapping: Overlapping,
     drift: Drift,
@@ -120,7 +129,9 @@ impl Host {
             placed: None,
             was_ready: false,
             request: 0,
-            answer: None,
+            answers: BTreeMap::new(),
+            questions: VecDeque::new(),
+            turns: Turns::default(),
             moving: None,
             overlapping: Overlapping::default(),
             drift: Drift::default(),
@@ -218,13 +229,14 @@ impl Host {
         let done = match command {
             Command::Begin => self.begin(),
             Command::Generate {
+                question,
                 prompt_ids,
                 max_tokens,
                 stop_ids,
                 next_token,
-            } => self.generate(prompt_ids, max_tokens, stop_ids, next_token),
-            Command::Stop => {
-                self.stop();
+            } => self.ask(question, prompt_ids, max_tokens, stop_ids, next_token),
+            Command::Stop { question } => {
+                self.stop(question);
                 Ok(())
             }
             Command::Move { stages } => self.move_to(stages),
@@ -291,7 +303,7 @@ impl Host {
             .filter_map(|member| member.pulse.as_mut());
         pulses.for_each(|pulse| pulse.slept(ms));
         self.watch.slept(ms);
-        if let Some(answer) = &mut self.answer {
+        for answer in self.answers.values_mut() {
             answer.slept(ms);
         }
     }

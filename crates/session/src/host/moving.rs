@@ -26,18 +26,18 @@ pub(crate) struct Moving {
 
 impl Host {
     /// A decode lap went round: how fast the phones are now.
-    pub(super) fn observe_lap(&mut self, lap_ms: u64, timings: &[f32]) {
+    pub(super) fn observe_lap(&mut self, lap_ms: u64, timings: &[f32], alone: bool) {
         let Some(placed) = &self.placed else { return };
         let claimed: Vec<f64> = timings.iter().map(|ms| f64::from(*ms)).collect();
         let (problem, plan) = (self.problem(), &placed.ring.plan);
         // Numbers that cannot be used change nothing.
         let _ = self
             .drift
-            .observe_lap(self.now_ms, &problem, plan, lap_ms as f64, &claimed);
+            .observe_lap(self.now_ms, &problem, plan, lap_ms as f64, &claimed, alone);
     }
 
-    /// Between two tokens: whether the answer goes on with another plan. `columns` are cached.
-    pub(super) fn consider_move(&mut self, columns: u32, tokens_left: u32) -> bool {
+    /// Between two tokens of an answer: whether the room goes on with another plan.
+    pub(super) fn consider_move(&mut self) -> bool {
         if let Some(moving) = &self.moving {
             let late = self.now_ms > moving.begun_ms + PREPARE_MS;
             return match moving.fetching.is_empty() {
@@ -54,6 +54,11 @@ impl Host {
         };
         let mut problem = self.problem();
         self.drift.apply(&mut problem);
+        let answers = || self.answers.values();
+        let columns = answers().map(|answer| answer.progress.entered).sum();
+        let tokens_left = answers()
+            .map(|answer| answer.max_tokens.saturating_sub(answer.generated()))
+            .fold(0, u32::saturating_add);
         let decision = self.balancer.decide(
             self.now_ms,
             &problem,
@@ -80,7 +85,7 @@ impl Host {
         let plan = plan::priced(&problem, stages, self.epoch + 1)?;
         plan::check(&problem, &plan)?;
         self.prepare(plan);
-        if self.answer.is_none() {
+        if self.answers.is_empty() {
             self.switch_when_idle();
         }
         Ok(())
@@ -123,7 +128,7 @@ impl Host {
             return;
         };
         moving.fetching.remove(&from);
-        if self.answer.is_none() {
+        if self.answers.is_empty() {
             self.switch_when_idle();
         }
     }

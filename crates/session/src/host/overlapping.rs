@@ -85,7 +85,7 @@ impl Host {
     pub(super) fn overlap_due_ms(&self) -> Option<u64> {
         let overlapping = &self.overlapping;
         let mut members = overlapping.wanted.keys();
-        let idle = self.answer.is_none() && self.moving.is_none();
+        let idle = self.is_idle() && self.moving.is_none();
         let any = idle && members.any(|member| overlapping.is_waited_for(*member));
         any.then_some(overlapping.idle_since_ms + IDLE_MS)
     }

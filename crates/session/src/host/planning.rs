@@ -15,6 +15,7 @@ use crate::error::SessionError;
 use crate::pulse::Pulse;
 use crate::ring::Ring;
 use crate::seam::{Event, Job};
+use crate::turns::Turns;
 
 /// Round trip assumed until the first beat was answered, ms.
 const UNMEASURED_RTT_MS: f64 = 20.0;
@@ -41,13 +42,13 @@ pub(crate) struct Placed {
     pub ring: Ring,
     /// Members that still load.
     pub loading: BTreeSet<MemberId>,
-    /// What the others still have of the request being answered.
-    pub held: BTreeMap<MemberId, Cached>,
+    /// What the others still have of the requests being answered.
+    pub held: BTreeMap<MemberId, Vec<Cached>>,
 }
 
 impl Host {
     pub(super) fn begin(&mut self) -> Result<(), SessionError> {
-        if self.answer.is_some() {
+        if !self.is_idle() {
             return Err(SessionError::Busy);
         }
         self.wish = Wish::Plan;
@@ -89,8 +90,9 @@ impl Host {
 
     fn place(&mut self) -> Result<(), SessionError> {
         let problem = self.problem();
-        let plan = plan::solve(&problem, self.epoch + 1)?;
-        plan::check(&problem, &plan)?;
+        let plan = plan::solve_for_several(&problem, self.epoch + 1)?;
+        let slots = plan.slots;
+        plan::check(&Problem { slots, ..problem }, &plan)?;
         self.install(plan);
         Ok(())
     }
@@ -98,6 +100,7 @@ impl Host {
     /// Has everyone load a checked plan; it is in force once they have.
     pub(super) fn install(&mut self, plan: Plan) {
         self.epoch = plan.epoch;
+        self.interrupt_answers();
         self.moving = None;
         self.overlapping = Overlapping::default();
         self.explaining = None;
@@ -147,7 +150,7 @@ impl Host {
         let assign = Control::Assign { plan, unit_kinds };
         self.outbox.control(to, &assign);
         if placed.loading.is_empty() {
-            let resume = None;
+            let resume = Vec::new();
             self.outbox.control(to, &Control::Ready { epoch, resume });
         }
     }
@@ -161,6 +164,7 @@ impl Host {
             stages: stages.collect(),
             engine,
             class: ring.plan.class,
+            slots: ring.plan.slots,
         });
         let epoch = ring.plan.epoch;
         self.jobs.insert(job, Doing::Load { epoch });
@@ -178,17 +182,17 @@ impl Host {
         self.changed = true;
     }
 
-    pub(super) fn on_own_loaded(&mut self, epoch: u32, cached_columns: &[u32]) {
+    pub(super) fn on_own_loaded(&mut self, epoch: u32, cached_columns: &[Vec<u32>]) {
         let ring = self.placed.as_ref().map(|placed| &placed.ring);
         let cut = ring
             .and_then(|ring| ring.stage(0))
             .map_or(0, |stage| stage.units.end);
-        let cached = cached_columns.first().copied().unwrap_or(0);
+        let cached = cached_columns.first().map_or(&[][..], Vec::as_slice);
         let held = self.history.held(cached, cut);
         self.on_loaded(MemberId::HOST, epoch, held);
     }
 
-    pub(super) fn on_loaded(&mut self, from: MemberId, epoch: u32, held: Cached) {
+    pub(super) fn on_loaded(&mut self, from: MemberId, epoch: u32, held: Vec<Cached>) {
         let Some(placed) = self
             .placed
             .as_mut()
@@ -213,6 +217,7 @@ impl Host {
             // Whoever hears that all are ready knows who holds what.
             self.tell_due_ms = self.now_ms;
             self.tell_members();
+            self.put_back_slotless();
             let resume = self.resume_points();
             self.broadcast_to_greeted(&Control::Ready {
                 epoch,
@@ -220,9 +225,10 @@ impl Host {
             });
             self.outbox.event(Event::Ready { epoch });
             self.explain_plan();
-            if let Some(resume) = resume {
+            for resume in resume {
                 self.resume(resume);
             }
+            self.admit();
         }
     }
 
@@ -253,25 +259,31 @@ impl Host {
         }
     }
 
-    /// The plan cannot be used any more: another one takes its place, and the answer goes on with that.
+    /// The plan cannot be used any more: another one takes its place, and the answers go on with that.
     pub(super) fn interrupt(&mut self, why: impl Into<Fault>) {
         self.drop_plan();
-        if let Some(answer) = &mut self.answer {
-            answer.rewind();
-        }
         self.outbox.event(Event::Interrupted { fault: why.into() });
         self.wish = Wish::Mend { told: None };
         self.fulfil_wish();
     }
 
     fn give_up(&mut self, why: Fault) {
-        self.end_request();
+        self.end_all_requests();
         self.drop_plan();
         self.wish = Wish::Nothing;
         self.outbox.fail(why);
     }
 
+    /// What is on its way will not come back: answers go on from what they have.
+    fn interrupt_answers(&mut self) {
+        self.turns = Turns::default();
+        for answer in self.answers.values_mut() {
+            answer.rewind();
+        }
+    }
+
     fn drop_plan(&mut self) {
+        self.interrupt_answers();
         self.placed = None;
         self.moving = None;
         self.overlapping = Overlapping::default();
@@ -361,9 +373,16 @@ impl Host {
             phones: phones.collect(),
             hops: self.hops(),
             column_bytes: wire::bytes_per_column(self.config.class.wire, graph.hidden_width),
+            slots: self
+                .placed
+                .as_ref()
+                .map_or(1, |placed| placed.ring.plan.slots),
             scratch_bytes: self.scratch_bytes(),
             class: self.config.class,
-            workload: Workload::default(),
+            workload: Workload {
+                requests_in_flight: u32::try_from(self.answers.len()).unwrap_or(1).max(1),
+                ..Workload::default()
+            },
             wishes: Wishes::default(),
             forced_engines: BTreeMap::new(),
         }

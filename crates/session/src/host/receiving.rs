@@ -115,7 +115,7 @@ impl Host {
             let pair = (first.member, second.member);
             pair == (from, to) || pair == (to, from)
         });
-        if needed && self.answer.is_some() {
+        if needed && !self.answers.is_empty() {
             self.interrupt(SessionError::LinkLost { from, to });
         }
     }

@@ -76,10 +76,10 @@ pub struct Peer {
     seeking_since_ms: Option<u64>,
     /// Epoch of the latest plan, whether or not this page is in it.
     epoch: u32,
-    /// The latest request that the host announced.
-    begun_request: u32,
-    /// Requests up to this one are stale.
-    ended_request: u32,
+    /// Requests being answered, and the slots of their KV.
+    live: BTreeMap<u32, u32>,
+    /// The latest request that the host announced, or ended; others up to this one are stale.
+    newest_request: u32,
     over: bool,
 }
 
@@ -101,8 +101,8 @@ impl Peer {
             watch: Watch::default(),
             seeking_since_ms: None,
             epoch: 0,
-            begun_request: 0,
-            ended_request: 0,
+            live: BTreeMap::new(),
+            newest_request: 0,
             over: false,
         }
     }
@@ -217,8 +217,8 @@ impl Peer {
         self.jobs
             .retain(|_, doing| !matches!(doing, Doing::Load { .. }));
         self.epoch = 0;
-        self.begun_request = 0;
-        self.ended_request = 0;
+        self.live.clear();
+        self.newest_request = 0;
         self.seeking_since_ms = Some(self.now_ms);
         let fault = SessionError::HostLost.into();
         self.outbox.event(Event::Interrupted { fault });
@@ -285,26 +285,33 @@ impl Peer {
         });
         match self.segment.as_ref().map(|segment| segment.stage) {
             Some(stage) => {
-                let job = self.load(vec![stage.units], stage.engine, plan.class);
+                let job = self.load(vec![stage.units], stage.engine, plan.class, plan.slots);
                 self.jobs.insert(job, Doing::Load { epoch: plan.epoch });
             }
             None => self.free(),
         }
     }
 
-    fn load(&mut self, stages: Vec<UnitRange>, engine: EngineKind, class: NumericClass) -> JobId {
+    fn load(
+        &mut self,
+        stages: Vec<UnitRange>,
+        engine: EngineKind,
+        class: NumericClass,
+        slots: u32,
+    ) -> JobId {
         self.holds = Some(class).filter(|_| !stages.is_empty());
         self.outbox.compute(Job::Load {
             stages,
             engine,
             class,
+            slots,
         })
     }
 
     /// What is not needed any more is given back; nobody waits for the answer.
     fn free(&mut self) {
         if let Some(class) = self.holds {
-            self.load(Vec::new(), EngineKind::Cpu, class);
+            self.load(Vec::new(), EngineKind::Cpu, class, 1);
         }
     }
 
@@ -341,7 +348,7 @@ impl Peer {
                 });
             }
             (Doing::Load { epoch }, Computed::Loaded { cached_columns, .. }) => {
-                let cached = cached_columns.first().copied().unwrap_or(0);
+                let cached = cached_columns.first().map_or(&[][..], Vec::as_slice);
                 let cut = self.segment.as_ref().map(|segment| segment.stage.units.end);
                 let held = self.history.held(cached, cut.unwrap_or(0));
                 self.tell_host(&Control::Loaded { epoch, held });

@@ -104,12 +104,11 @@ impl Peer {
                 return self.on_ready(resume);
             }
             Control::Ready { .. } => {}
-            Control::BeginRequest { request } => {
-                self.forget_before(request);
-                self.begun_request = self.begun_request.max(request);
+            Control::BeginRequest { request, slot } => {
+                self.begin_request(request, slot)?;
                 return self.run_segment();
             }
-            Control::EndRequest { request } => self.forget_before(request.saturating_add(1)),
+            Control::EndRequest { request } => self.forget(request),
             Control::Failed { fault, .. } => self.end_for(fault),
             _ => {
                 return Err(SessionError::Misbehaved {
@@ -122,9 +121,14 @@ impl Peer {
     }
 
     /// Every segment is loaded: what was kept and is needed again goes first, then whatever waits.
-    fn on_ready(&mut self, resume: Option<Resume>) -> Result<(), SessionError> {
-        if let Some(resume) = &resume {
-            self.begun_request = self.begun_request.max(resume.request);
+    fn on_ready(&mut self, resume: Vec<Resume>) -> Result<(), SessionError> {
+        for request in core::mem::take(&mut self.live).into_keys() {
+            if resume.iter().all(|resume| resume.request != request) {
+                self.history.forget(request);
+            }
+        }
+        for Resume { request, slot, .. } in &resume {
+            self.begin_request(*request, *slot)?;
         }
         let Some(segment) = &mut self.segment else {
             return Ok(());
@@ -150,23 +154,43 @@ impl Peer {
         }
     }
 
-    /// Frames of requests before this one are stale.
-    fn forget_before(&mut self, request: u32) {
-        self.ended_request = self.ended_request.max(request.saturating_sub(1));
-        if let Some(segment) = &mut self.segment {
-            segment.forget_through(self.ended_request);
+    fn begin_request(&mut self, request: u32, slot: u32) -> Result<(), SessionError> {
+        let ring = self.segment.as_ref().map(|segment| &segment.ring);
+        if ring.is_some_and(|ring| slot >= ring.plan.slots) {
+            return Err(SessionError::Misbehaved {
+                member: MemberId::HOST,
+                detail: "a request in a slot that is not there",
+            });
         }
+        self.live.insert(request, slot);
+        self.newest_request = self.newest_request.max(request);
+        Ok(())
+    }
+
+    /// A request ended: its frames are stale.
+    fn forget(&mut self, request: u32) {
+        self.live.remove(&request);
+        self.newest_request = self.newest_request.max(request);
+        self.history.forget(request);
+        if let Some(segment) = &mut self.segment {
+            segment.forget(request);
+        }
+    }
+
+    fn is_stale(&self, request: u32) -> bool {
+        request <= self.newest_request && !self.live.contains_key(&request)
     }
 
     /// A slice of a frame, from the member before this one in the ring or from the host that relays it.
     fn on_slice(&mut self, from: MemberId, bytes: &[u8]) -> Result<(), SessionError> {
         let slice = Slice::parse(bytes)?;
         let header = slice.header;
+        let stale = self.is_stale(header.request);
         let (Some(segment), Some(link)) = (&mut self.segment, self.links.get_mut(&from)) else {
             return Ok(());
         };
         let ring = &segment.ring;
-        if header.epoch != ring.plan.epoch || header.request <= self.ended_request {
+        if header.epoch != ring.plan.epoch || stale {
             return Ok(());
         }
         let misbehaved = |detail| SessionError::Misbehaved {
@@ -196,7 +220,7 @@ impl Peer {
         let Some(segment) = &mut self.segment else {
             return Ok(());
         };
-        let ran = segment.run_next(self.begun_request, &mut self.outbox);
+        let ran = segment.run_next(&self.live, &mut self.outbox);
         ran.map_err(|detail| SessionError::Misbehaved {
             member: self.config.me,
             detail,

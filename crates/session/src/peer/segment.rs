@@ -1,10 +1,9 @@
 //! The part of a plan that runs on a peer: frames in, forward calls, frames out.
 
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use model::NumericClass;
-use plan::{MemberId, Plan, Stage};
+use plan::{MemberId, Plan, Problem, Stage};
 use proto::{Control, Fault, Frame, Resume};
 
 use super::Link;
@@ -12,14 +11,17 @@ use crate::error::SessionError;
 use crate::history::{self, History};
 use crate::outbox::Outbox;
 use crate::ring::{Outgoing, Pass, Ring};
-use crate::seam::{Computed, JobId, JobInput};
+use crate::seam::{Computed, JobId};
+use crate::turns::Turns;
 
-/// Frames of a whole context: chunks of a prompt, and generated columns as they are replayed.
-fn most_frames(class: NumericClass) -> u64 {
-    let columns = class
+/// Frames of a whole context in every slot: chunks of a prompt, and generated columns as they are replayed.
+fn most_frames(plan: &Plan) -> u64 {
+    let columns = plan
+        .class
         .chunk_columns
         .clamp(1, NumericClass::MAX_DECODE_COLUMNS);
-    u64::from(class.context_columns / columns) + 1
+    let of_one = plan.class.context_columns / columns + 1;
+    u64::from(of_one) * u64::from(plan.slots.clamp(1, Problem::MAX_SLOTS))
 }
 
 /// What became of a frame.
@@ -38,19 +40,32 @@ pub(crate) struct Segment {
     pub index: u16,
     pub stage: Stage,
     /// Frames that wait for the engine.
-    waiting: VecDeque<Frame>,
-    running: Option<(JobId, Pass)>,
+    waiting: Turns<Frame>,
+    running: Option<Running>,
     /// The running call's request ended: its result goes nowhere.
     abandoned: bool,
     /// Frames that came before this stage knew where it begins.
     early: Vec<Frame>,
     started: bool,
+    lanes: BTreeMap<u32, Lane>,
+}
+
+/// What the engine works on.
+struct Running {
+    job: JobId,
+    slot: u32,
+    pass: Pass,
+}
+
+/// What is known of one request.
+#[derive(Debug, Default)]
+struct Lane {
+    /// Columns that entered.
+    cached: u32,
     /// Columns before this one are not sent on: the next stage has them.
-    forward_from: (u32, u32),
-    /// Request, and its columns that entered.
-    cached: (u32, u32),
-    /// Request and the member its frames are handed to: one way for a whole request keeps them in order.
-    way: Option<(u32, MemberId)>,
+    forward_from: u32,
+    /// The member its frames are handed to: one way for a whole request keeps them in order.
+    way: Option<MemberId>,
 }
 
 impl Segment {
@@ -63,28 +78,27 @@ impl Segment {
             ring,
             index,
             stage,
-            waiting: VecDeque::new(),
+            waiting: Turns::default(),
             running: None,
             abandoned: false,
             early: Vec::new(),
             started: false,
-            forward_from: (0, 0),
-            cached: (0, 0),
-            way: None,
+            lanes: BTreeMap::new(),
         })
     }
 
     pub fn is_running(&self, job: JobId) -> bool {
         self.running
             .as_ref()
-            .is_some_and(|(running, _)| *running == job)
+            .is_some_and(|running| running.job == job)
     }
 
-    /// Drops what belongs to requests up to this one.
-    pub fn forget_through(&mut self, request: u32) {
-        self.waiting.retain(|frame| frame.header.request > request);
-        if let Some((_, pass)) = &self.running {
-            self.abandoned |= pass.request <= request;
+    /// Drops what belongs to a request.
+    pub fn forget(&mut self, request: u32) {
+        self.waiting.forget(request);
+        self.lanes.remove(&request);
+        if let Some(running) = &self.running {
+            self.abandoned |= running.pass.request == request;
         }
     }
 
@@ -93,10 +107,10 @@ impl Segment {
         self.running.is_some()
     }
 
-    /// Every stage is loaded: frames enter from where the answer being written goes on, or from the first of the next one.
+    /// Every stage is loaded: frames enter from where the answers being written go on, or from the first of the next one.
     pub fn start(
         &mut self,
-        resume: Option<Resume>,
+        resume: Vec<Resume>,
         history: &History,
         links: &BTreeMap<MemberId, Link>,
         outbox: &mut Outbox,
@@ -105,11 +119,12 @@ impl Segment {
             return Err("a plan that begins twice");
         }
         self.started = true;
-        if let Some(resume) = resume {
+        for resume in resume {
             let index = usize::from(self.index);
             let start = *resume.starts.get(index).ok_or("a plan without a start")?;
-            self.cached = (resume.request, start.from);
-            self.forward_from = (resume.request, history::forward_from(&resume, index));
+            let lane = self.lanes.entry(resume.request).or_default();
+            lane.cached = start.from;
+            lane.forward_from = history::forward_from(&resume, index);
             if start.resend {
                 let again = self.ring.again(self.index, &resume, history);
                 for Outgoing {
@@ -134,79 +149,63 @@ impl Segment {
     /// A checked frame, to be run when its request was announced; columns must follow each other.
     pub fn add(&mut self, frame: Frame) -> Result<Added, &'static str> {
         let header = &frame.header;
+        if (self.early.len() + self.waiting.len()) as u64 > most_frames(&self.ring.plan) {
+            return Err("more frames than answers have");
+        }
         if !self.started {
-            if self.early.len() as u64 > most_frames(self.ring.plan.class) {
-                return Err("more frames than an answer has");
-            }
             self.early.push(frame);
             return Ok(Added::Next);
         }
-        if self.waiting.len() as u64 > most_frames(self.ring.plan.class) {
-            return Err("more frames than an answer has");
-        }
-        let (request, columns) = self.cached;
-        let cached = match request.cmp(&header.request) {
-            Ordering::Less => 0,
-            Ordering::Equal => columns,
-            Ordering::Greater => return Ok(Added::Known),
-        };
+        let lane = self.lanes.entry(header.request).or_default();
         let end = header.position + header.columns;
         match header.position {
-            position if position > cached => Ok(Added::Gap),
-            position if position == cached => {
-                self.cached = (header.request, end);
-                self.waiting.push_back(frame);
+            position if position > lane.cached => Ok(Added::Gap),
+            position if position == lane.cached => {
+                lane.cached = end;
+                self.waiting.push(header.request, frame);
                 Ok(Added::Next)
             }
-            _ if end <= cached => Ok(Added::Known),
+            _ if end <= lane.cached => Ok(Added::Known),
             _ => Err("columns that overlap those before"),
         }
     }
 
-    /// One forward call at a time, of requests up to `begun_request`.
+    /// One forward call at a time, of the requests being answered, each with its slot.
     pub fn run_next(
         &mut self,
-        begun_request: u32,
+        live: &BTreeMap<u32, u32>,
         outbox: &mut Outbox,
     ) -> Result<(), &'static str> {
         if self.running.is_some() {
             return Ok(());
         }
-        let frame = self
-            .waiting
-            .pop_front_if(|frame| frame.header.request <= begun_request);
-        let Some(frame) = frame else {
+        let next = self.waiting.next(|request| live.contains_key(&request));
+        let Some((frame, slot)) =
+            next.and_then(|frame| live.get(&frame.header.request).map(|slot| (frame, *slot)))
+        else {
             return Ok(());
         };
         let (pass, input) = self.ring.enter(&frame)?;
-        self.run(pass, input, outbox)
-    }
-
-    fn run(
-        &mut self,
-        pass: Pass,
-        input: JobInput,
-        outbox: &mut Outbox,
-    ) -> Result<(), &'static str> {
         let work = self
             .ring
-            .job(self.index, &pass, input)
+            .job(self.index, slot, &pass, input)
             .map_err(|_| "a frame for units that are not here")?;
-        self.running = Some((outbox.compute(work), pass));
+        let job = outbox.compute(work);
+        self.running = Some(Running { job, slot, pass });
         self.abandoned = false;
         Ok(())
     }
 
     /// Straight to the next member, or to the host where there is no connection.
     fn way_to(&mut self, to: MemberId, request: u32, links: &BTreeMap<MemberId, Link>) -> MemberId {
-        let begun = self.way.filter(|(known, _)| *known == request);
-        let way = begun.map_or(to, |(_, way)| way);
+        let lane = self.lanes.entry(request).or_default();
+        let way = lane.way.unwrap_or(to);
         let way = if links.contains_key(&way) {
             way
         } else {
             MemberId::HOST
         };
-        self.way = Some((request, way));
+        lane.way = Some(way);
         way
     }
 
@@ -218,7 +217,7 @@ impl Segment {
         links: &BTreeMap<MemberId, Link>,
         outbox: &mut Outbox,
     ) -> Result<(), Fault> {
-        let Some((_, mut pass)) = self.running.take() else {
+        let Some(Running { slot, mut pass, .. }) = self.running.take() else {
             return Ok(());
         };
         let (values, compute_ms) = match result {
@@ -231,16 +230,18 @@ impl Segment {
                 .into());
             }
         };
+        if self.abandoned {
+            return Ok(());
+        }
         pass.timings.push(compute_ms as f32);
         let sent = self.ring.forward(self.index, &pass, &values)?;
         let on_the_way = self.index.saturating_add(1) < self.ring.last();
         let columns = sent.as_ref().filter(|_| on_the_way).map(Outgoing::columns);
-        history.ran(&pass, self.stage.units.end, columns);
-        let (request, from) = self.forward_from;
+        history.ran(&pass, slot, self.stage.units.end, columns);
+        let lane = self.lanes.get(&pass.request);
         let end = pass.position + pass.columns;
-        let known = pass.request == request && end <= from;
+        let known = lane.is_some_and(|lane| end <= lane.forward_from);
         match sent.filter(|_| !known) {
-            _ if self.abandoned => {}
             Some(Outgoing {
                 to, header, body, ..
             }) => {
