@@ -127,7 +127,7 @@ class Scene {
     await this.page.fill("textarea", question);
     await this.page.keyboard.press("Enter");
     const words = answer.slice(0, Math.round(answer.length * share)).match(/\s*\S+/gu) ?? [];
-    await this.tell(...words.map((text, index) => ({ type: "token", request: 1, id: index, atMs: 900 + 100 * index, text })));
+    await this.tell(...words.map((text, index) => ({ type: "token", question: 1, id: index, atMs: 900 + 100 * index, text })));
     return { words, answer };
   }
   async answered() {
@@ -135,7 +135,7 @@ class Scene {
     await this.finished(words.length, answer);
   }
   async finished(tokens, text) {
-    await this.tell({ type: "finished", request: 1, tokens, reason: "stop", msToFirstToken: 900, tokPerS: 9.7, text, ids: [], promptIds: [] });
+    await this.tell({ type: "finished", question: 1, tokens, reason: "stop", msToFirstToken: 900, tokPerS: 9.7, text, ids: [], promptIds: [] });
     await this.page.evaluate(() => document.activeElement?.blur());
   }
   async tell(...events) {
@@ -197,7 +197,7 @@ export const SCENES = {
   "answered-markdown": {
     run: async (scene) => {
       await scene.asked(0);
-      for (const [id, text] of (MARKDOWN.match(/.{1,7}/gsu) ?? []).entries()) await scene.tell({ type: "token", request: 1, id, atMs: 900, text });
+      for (const [id, text] of (MARKDOWN.match(/.{1,7}/gsu) ?? []).entries()) await scene.tell({ type: "token", question: 1, id, atMs: 900, text });
       await scene.finished(99, MARKDOWN);
     },
   },
@@ -208,7 +208,7 @@ export const SCENES = {
       await scene.page.fill("textarea", { en: "I loved every minute of it.", ko: "처음부터 끝까지 정말 좋았어요." }[scene.language]);
       await scene.page.keyboard.press("Enter");
       // Two labels, after the text and after three texts without content.
-      for (const startLogLikelihood of [-1.2, -3.1, -2, -2, -2, -2, -2, -2]) await scene.tell({ type: "finished", request: 1, tokens: 0, reason: "length", text: "", ids: [], promptIds: [], startLogLikelihood });
+      for (const startLogLikelihood of [-1.2, -3.1, -2, -2, -2, -2, -2, -2]) await scene.tell({ type: "finished", question: 1, tokens: 0, reason: "length", text: "", ids: [], promptIds: [], startLogLikelihood });
       await scene.page.waitForSelector(".markdown strong");
       await scene.page.evaluate(() => document.activeElement?.blur());
     },
