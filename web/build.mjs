@@ -19,5 +19,4 @@ await build({
   external: ["./wasm/lingualinked.js"],
 });
 await cp(here("../index.html"), join(out, "index.html"));
-await cp(here("style.css"), join(out, "style.css"));
-await cp(here("harness.html"), join(out, "harness.html"));
+for (const file of ["style.css", "harness.html", "app.webmanifest", "icon.svg", "icon.png"]) await cp(here(file), join(out, file));

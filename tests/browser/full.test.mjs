@@ -1,10 +1,12 @@
 // SmolLM2 on one and on three browser processes, CPU and GPU (software adapter).
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { ask, closeRoom, openRoom } from "./room.mjs";
+import { areMeasured, ask, closeRoom, openRoom } from "./room.mjs";
 
 const url = process.env.LINGUALINKED_URL;
 const MIB = 2 ** 20;
+/** From a reload to a loaded model, with the weights in storage. */
+const READY_AGAIN_MS = 5_000;
 const PROMPT = "Once upon a time, in a small village by the sea,";
 
 async function answer(budgets, engine, maxTokens) {
@@ -28,3 +30,41 @@ for (const [engine, maxTokens] of [["cpu", 32], ["gpu", 32]]) {
     assert.deepEqual(together.ids, alone.ids);
   });
 }
+
+test("Korean and emoji stream whole", async () => {
+  const room = await openRoom({ url, budgets: [undefined], engine: "cpu", contextColumns: 512 });
+  try {
+    const pieces = [];
+    const prompt = "안녕하세요 👋🏽 반갑습니다 🎉\n".repeat(6);
+    const { text } = await ask(room, { prompt, maxTokens: 60, temperature: 0 }, (piece) => pieces.push(piece));
+    console.log(`goes on: ${JSON.stringify(text)}`);
+    assert.match(text, /\p{Script=Hangul}/u);
+    assert.match(text, /\p{Extended_Pictographic}/u);
+    assert.ok(pieces.every((piece) => !piece.includes("\uFFFD")), "no half characters on the way");
+    assert.ok(text.startsWith(pieces.join("")), "what streamed is the text");
+  } finally {
+    await closeRoom(room);
+  }
+});
+
+test("reloaded pages are ready again within 5 s: the weights are in storage", async () => {
+  const options = { engine: "cpu", contextColumns: 512 };
+  const room = await openRoom({ url, budgets: [undefined], ...options });
+  try {
+    const { host, model: { id, file, manifest } } = room;
+    await host.call("leave");
+    const from = host.events.length;
+    const reloaded = performance.now();
+    await host.load(url);
+    await host.start({ name: "host", client: "host", ...options });
+    await host.call("host", { id, file, manifest });
+    await host.until(() => areMeasured(host, 1), from);
+    await host.call("begin");
+    await host.until((event) => event.type === "ready", from);
+    const took_ms = performance.now() - reloaded;
+    console.log(`SmolLM2 is ready ${Math.round(took_ms)} ms after the reload`);
+    assert.ok(took_ms <= READY_AGAIN_MS, `${took_ms} ms`);
+  } finally {
+    await closeRoom(room);
+  }
+});

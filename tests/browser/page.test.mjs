@@ -8,6 +8,9 @@ const PHONE = { viewport: { width: 390, height: 844 }, locale: "en", permissions
 /** Too little for the model on one phone, enough on two. */
 const BUDGET_BYTES = 1_000_000;
 
+/** From opening the page until the host sees this phone, ms. */
+const LISTED_MS = 5_000;
+
 /** A person with a phone: what they see and do. */
 class Person {
   static async arrive(address) {
@@ -23,6 +26,7 @@ class Person {
     await page.addInitScript(() => {
       document.addEventListener("securitypolicyviolation", (event) => globalThis.violated(`${event.violatedDirective} ${event.blockedURI}`));
     });
+    person.opened = performance.now();
     await page.goto(address);
     return person;
   }
@@ -82,6 +86,9 @@ test("another joins by the link, and both are seen", async () => {
   await guest.sees("This phone is part of the room");
   await host.sees("Kind Guest");
   await host.sees("2 phones");
+  const listed_ms = performance.now() - guest.opened;
+  console.log(`listed ${Math.round(listed_ms)} ms after it opened the page`);
+  assert.ok(listed_ms <= LISTED_MS, `${listed_ms} ms`);
 });
 
 test("they load the model", async () => {
@@ -109,6 +116,15 @@ test("a second question is answered, after the first", async () => {
   assert.equal(await host.page.locator(".turn").count(), 2);
 });
 
+test("a question that is far too long goes back to the composer, with the reason", async () => {
+  const question = "abcdefgh ".repeat(100_000 / 9);
+  await host.asks(question);
+  await host.page.locator(".fault-code", { hasText: "prompt.too_long" }).waitFor();
+  assert.equal(await host.page.getByRole("textbox", { name: "Question" }).inputValue(), question.trim());
+  assert.equal(await host.page.locator(".turn").count(), 2);
+  await host.page.getByRole("textbox", { name: "Question" }).fill("");
+});
+
 test("a text is classified, with scores of both labels", async () => {
   await host.page.getByLabel("Task").selectOption("Sentiment");
   await host.asks("abcd");
@@ -131,6 +147,12 @@ test("what a phone keeps is shown, and deleted", async () => {
   await host.sees(/MB of 0\.8/);
   await host.page.getByRole("button", { name: /^Delete / }).click();
   await host.sees("Nothing is stored on this phone.");
+});
+
+test("the page can be installed", async () => {
+  const devtools = await host.browser.context.newCDPSession(host.page);
+  const { installabilityErrors } = await devtools.send("Page.getInstallabilityErrors");
+  assert.deepEqual(installabilityErrors, []);
 });
 
 test("nothing was refused by the policy, and nothing complained", () => {

@@ -1,4 +1,4 @@
-// node shots.mjs [OUT]: pictures of the page that LINGUALINKED_URL names, in a scripted room. With OUT every view, else the README's.
+// node shots.mjs [OUT]: pictures of the page that LINGUALINKED_URL names, in a scripted room. With OUT every view, else the README's and the icon.
 // ONLY=name,name takes some of the views.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -27,10 +27,19 @@ const every = () => Object.keys(SCENES).filter(wanted).flatMap((name) => [PHONE,
   { file: `${name}-${viewport.width}-${colorScheme}-${language}`, name, viewport, colorScheme, language, fullPage: true }
 )))));
 
+/** Home screens of iPhones take no SVG. */
+async function drawIcon(browser) {
+  const page = await browser.newPage({ viewport: { width: 512, height: 512 } });
+  await page.goto(new URL("../../web/icon.svg", import.meta.url).href);
+  await page.screenshot({ path: fileURLToPath(new URL("../../web/icon.png", import.meta.url)) });
+  await page.close();
+}
+
 const folder = out ?? DOCS;
 const browser = await chromium.launch(launchOptions());
 await mkdir(folder, { recursive: true });
 try {
+  if (!out) await drawIcon(browser);
   for (const { file, fullPage = false, ...scene } of out ? every() : README) {
     const complain = (text) => {
       process.exitCode = 1;

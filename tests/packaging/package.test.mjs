@@ -225,3 +225,21 @@ test("and built by webpack", { skip: !full && "only with --full" }, async () => 
   await cp(join(context, "index.html"), join(path, "index.html"));
   await answers(await serve(path));
 });
+
+test("and by Next, as documented", { skip: !full && "only with --full" }, async () => {
+  const folder = join(projects, "next");
+  await cp(here("next"), folder, { recursive: true });
+  const npm = (...task) => execFileSync("npm", [...task, "--silent", "--no-audit", "--no-fund"], { cwd: folder, stdio: "inherit" });
+  npm("ci");
+  npm("install", "--offline", tarball);
+  const env = { ...process.env, LINGUALINKED_URL: await serve(folder), NEXT_TELEMETRY_DISABLED: "1" };
+  const next = join(folder, "node_modules/next/dist/bin/next");
+  execFileSync(process.execPath, [next, "build"], { cwd: folder, env, stdio: ["ignore", "ignore", "inherit"] });
+  const app = spawn(process.execPath, [next, "start", "--port", "0"], { cwd: folder, env, stdio: ["ignore", "pipe", "inherit"] });
+  servers.push(app);
+  for await (const line of createInterface(app.stdout)) {
+    const url = /http:\/\/localhost:\d+/.exec(line)?.[0];
+    if (url) return answers(url);
+  }
+  assert.fail("Next did not start");
+});
