@@ -63,6 +63,7 @@ export const koreanFaults: Readonly<Record<string, Words>> = {
   "plan.too_many_phones": ["한 방에 휴대폰이 너무 많습니다.", "나머지 휴대폰을 위해 방을 하나 더 만드세요."],
   "session.not_ready": ["모델을 아직 불러오지 않았습니다.", "먼저 시작하고 모든 휴대폰이 준비될 때까지 기다리세요."],
   "session.busy": ["다른 답변을 쓰는 중입니다.", "답변을 기다리거나 멈추세요."],
+  "session.queue_full": ["기다리는 질문이 이미 너무 많습니다.", "답변이 몇 개 끝날 때까지 기다리세요."],
   "session.host_only": ["방을 만든 휴대폰만 할 수 있습니다.", "방을 만든 휴대폰에서 질문하세요."],
   "session.class": ["이 설정으로는 모델을 실행할 수 없습니다.", "더 긴 길이로 방을 다시 만드세요."],
   "prompt.unknown_token": ["질문에 모델이 모르는 토큰이 있습니다.", RELOAD],
