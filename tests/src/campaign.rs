@@ -105,6 +105,9 @@ struct Play<'a> {
     room: Room,
     blocks: u32,
     prompt: Vec<u32>,
+    /// How many ask besides, at the same time, and what numbers their questions got.
+    others: u32,
+    beside: Vec<u32>,
     tokens: u32,
     asked: bool,
     corrupted: bool,
@@ -128,6 +131,8 @@ impl<'a> Play<'a> {
         let prompt = (0..1 + random.below(20)).map(|_| random.below(101) as u32);
         Self {
             prompt: prompt.collect(),
+            others: random.below(4) as u32,
+            beside: Vec::new(),
             tokens: 8 + random.below(25) as u32,
             random,
             room,
@@ -237,7 +242,7 @@ impl<'a> Play<'a> {
     }
 
     fn is_done(&self) -> bool {
-        self.asked && self.room.answers() > 0
+        self.asked && self.room.answers() > self.beside.len()
     }
 
     /// Lets time pass until then, and asks once the room is ready. An answer that is there ends the waiting for it.
@@ -248,11 +253,16 @@ impl<'a> Play<'a> {
             if is_settled(&self.room) {
                 self.asked = true;
                 self.say("asked");
+                for other in 0..self.others {
+                    let question = self.room.ask(&self.other_prompt(other), self.tokens);
+                    self.beside.push(question);
+                }
                 self.room.ask(&self.prompt, self.tokens);
             }
         }
+        let others = self.beside.len();
         self.room
-            .run_until(left(&self.room), |room| room.answers() > 0);
+            .run_until(left(&self.room), |room| room.answers() > others);
         if self.is_done() {
             self.room.run(left(&self.room).min(TROUBLED_MS));
         }
@@ -394,7 +404,12 @@ impl<'a> Play<'a> {
         undisturbed(self.blocks, CLASS, &self.prompt, self.tokens as usize)
     }
 
-    /// No gap, no repeat, the ids of an undisturbed run.
+    fn other_prompt(&self, other: u32) -> Vec<u32> {
+        let ids = self.prompt.iter().rev();
+        ids.map(|id| (id + 7 * (other + 1)) % 101).collect()
+    }
+
+    /// No gap, no repeat, the ids of an undisturbed run: of every question.
     fn check_answer(&mut self) -> Result<(), String> {
         let answer = self.room.answer();
         if !self.is_done() {
@@ -410,6 +425,13 @@ impl<'a> Play<'a> {
             "answered; interruptions {:?}",
             self.room.interruptions()
         ));
+        for (other, question) in (0..).zip(&self.beside) {
+            let (written, prompt) = (self.room.answer_to(*question), self.other_prompt(other));
+            let expected = undisturbed(self.blocks, CLASS, &prompt, self.tokens as usize);
+            if written != expected {
+                return Err(format!("beside, wrote {written:?} instead of {expected:?}"));
+            }
+        }
         match answer == self.expected() {
             true => Ok(()),
             false => Err(format!("wrote {answer:?} instead of {:?}", self.expected())),
