@@ -11,7 +11,7 @@
 
 mod common;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use common::{
     every_op::every_op,
@@ -51,7 +51,20 @@ const CLASS: NumericClass = NumericClass {
 /// Rule 5's bound on the GPU.
 const BOUND: f32 = 1e-3;
 
+/// One for all tests, so that every kernel is compiled once. With the kernels of phones, which fuse more than those for software
+/// adapters.
 fn device() -> GpuDevice {
+    static SHARED: LazyLock<GpuDevice> = LazyLock::new(own_device);
+    SHARED.clone()
+}
+
+/// Of a test that counts its objects, or loses it.
+fn own_device() -> GpuDevice {
+    adapter().with_linear_kernels(LinearKernels::Parallel)
+}
+
+/// With the kernels that suit it.
+fn adapter() -> GpuDevice {
     block_on(GpuDevice::request("test")).unwrap_or_else(|error| {
         panic!("{error}\nInstall a Vulkan driver; on Debian without a GPU: apt install mesa-vulkan-drivers")
     })
@@ -152,14 +165,28 @@ fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
 }
 
+fn agrees_with_the_cpu(device: &GpuDevice, graph: &Arc<Graph>, class: NumericClass, what: &str) {
+    let stages: Vec<_> = (0..whole(graph).end)
+        .map(|unit| range(unit, unit + 1))
+        .collect();
+    let setup = setup(graph, &stages, class);
+    let mut reference = loaded(CpuExecutor::new(setup.clone()).unwrap(), graph, &stages);
+    let mut candidate = loaded(
+        GpuExecutor::new(device, setup.clone()).unwrap(),
+        graph,
+        &stages,
+    );
+    let error = block_on(self_test::compare(&mut candidate, &mut reference, &setup));
+    error.unwrap_or_else(|error| panic!("{what}, {class:?}: {error}"));
+}
+
 #[test]
 fn every_op_agrees_with_the_cpu_in_every_storage_type_on_odd_shapes() {
-    let device = device();
     for (dtype, kernels) in DTYPES
         .into_iter()
         .flat_map(|dtype| KERNELS.map(|kernels| (dtype, kernels)))
     {
-        let device = device.clone().with_linear_kernels(kernels);
+        let device = device().with_linear_kernels(kernels);
         for (wire, chunk_columns) in [(WireDtype::F32, 37), (WireDtype::F16Scaled, 7)] {
             let class = NumericClass {
                 wire,
@@ -167,27 +194,40 @@ fn every_op_agrees_with_the_cpu_in_every_storage_type_on_odd_shapes() {
                 context_columns: 100,
             };
             let graph = Arc::new(every_op(dtype));
-            let stages: Vec<_> = (0..whole(&graph).end)
-                .map(|unit| range(unit, unit + 1))
-                .collect();
-            let setup = setup(&graph, &stages, class);
-            let mut reference = loaded(CpuExecutor::new(setup.clone()).unwrap(), &graph, &stages);
-            let mut candidate = loaded(
-                GpuExecutor::new(&device, setup.clone()).unwrap(),
-                &graph,
-                &stages,
-            );
-            let error = block_on(self_test::compare(&mut candidate, &mut reference, &setup));
-            error.unwrap_or_else(|error| {
-                panic!("{dtype:?} {kernels:?} {wire:?} chunk {chunk_columns}: {error}")
-            });
+            agrees_with_the_cpu(&device, &graph, class, &format!("{dtype:?} {kernels:?}"));
         }
     }
 }
 
+/// Kernels that compute several products at once, in all storage types and in a mixture of them.
+#[test]
+fn fused_products_agree_with_the_cpu_in_every_storage_type() {
+    let class = NumericClass {
+        wire: WireDtype::F16Scaled,
+        ..CLASS
+    };
+    for dtype in DTYPES {
+        let graph = Arc::new(llama(odd(dtype)));
+        agrees_with_the_cpu(&device(), &graph, class, &format!("{dtype:?}"));
+    }
+    let mut mixed = llama(odd(DType::Q4_0));
+    let dtypes = [
+        DType::Q4_0,
+        DType::Q5_1,
+        DType::Q8_0,
+        DType::BF16,
+        DType::Q4_1,
+    ];
+    let matrices = mixed.weights.iter_mut().filter(|weight| weight.rows > 1);
+    for (weight, dtype) in matrices.zip(dtypes.into_iter().cycle()) {
+        weight.dtype = dtype;
+    }
+    agrees_with_the_cpu(&device(), &Arc::new(mixed), class, "mixed");
+}
+
 #[test]
 fn the_self_test_lets_this_adapter_in() {
-    let device = device();
+    let device = adapter();
     let graph = llama(Shape::SMOLLM2);
     let class = NumericClass {
         wire: WireDtype::F16Scaled,
@@ -351,14 +391,16 @@ impl Executor for Rows {
 
 #[test]
 fn weights_larger_than_a_binding_lie_in_several() {
-    let device = device();
+    let device = own_device();
     let class = NumericClass {
         context_columns: 20,
         ..CLASS
     };
     let graph = Arc::new(llama(odd(DType::F16)));
     let stage = whole(&graph);
-    let small = device.clone().with_bindings_of(3500);
+    let small = device.clone().with_bindings_of(5000);
+    // Compiles the kernels.
+    gpu(&device, &graph, &[stage], class);
     let before = device.objects_created();
     let mut one = gpu(&device, &graph, &[stage], class);
     let between = device.objects_created();
@@ -379,43 +421,55 @@ fn weights_larger_than_a_binding_lie_in_several() {
     assert_eq!(error.code(), "engine.gpu_limit");
 }
 
+/// Behind so many columns that attention has two blocks for some of them.
 #[test]
 fn verifying_several_columns_has_the_bits_of_one_by_one() {
-    let (device, dtypes) = (device(), [DType::F32, DType::Q4_1]);
-    for (dtype, kernels) in dtypes
-        .into_iter()
-        .flat_map(|dtype| KERNELS.map(|kernels| (dtype, kernels)))
-    {
-        let device = device.clone().with_linear_kernels(kernels);
+    let variants = [DType::F32, DType::Q4_1].into_iter().flat_map(|dtype| {
+        let wires = [WireDtype::F32, WireDtype::F16Scaled].into_iter();
+        wires.flat_map(move |wire| KERNELS.map(|kernels| (dtype, wire, kernels)))
+    });
+    for (dtype, wire, kernels) in variants {
+        let class = NumericClass {
+            wire,
+            chunk_columns: 36,
+            context_columns: 264,
+        };
+        let device = device().with_linear_kernels(kernels);
         let graph = Arc::new(llama(odd(dtype)));
         let stage = whole(&graph);
-        let mut executor = gpu(&device, &graph, &[stage], CLASS);
-        let tokens = synthetic::tokens(&graph, 16);
-        run(
-            &mut executor,
-            prefill(stage, 0, 8),
-            Input::Tokens(&tokens[..8]),
+        let mut executor = gpu(&device, &graph, &[stage], class);
+        let mut reference = loaded(
+            CpuExecutor::new(setup(&graph, &[stage], class)).unwrap(),
+            &graph,
+            &[stage],
         );
-        let single: Vec<f32> = (8..16)
-            .flat_map(|position| {
-                let token = &tokens[position as usize..][..1];
-                run(
-                    &mut executor,
-                    decode(stage, position, 1),
-                    Input::Tokens(token),
-                )
-            })
-            .collect();
+        let tokens = synthetic::tokens(&graph, 260);
+        for (position, chunk) in (0..).step_by(36).zip(tokens[..252].chunks(36)) {
+            let step = prefill(stage, position, 36);
+            run(&mut executor, step, Input::Tokens(chunk));
+            run(&mut reference, step, Input::Tokens(chunk));
+        }
+        let mut single = Vec::new();
+        for position in 252..260 {
+            let input = Input::Tokens(&tokens[position as usize..][..1]);
+            let step = decode(stage, position, 1);
+            let logits = run(&mut executor, step, input);
+            let expected = run(&mut reference, step, input);
+            if wire == WireDtype::F32 {
+                assert_close(&logits, &expected, &format!("{dtype:?} at {position}"));
+            }
+            single.extend(logits);
+        }
         for columns in 2..=8_u32 {
             let together = run(
                 &mut executor,
-                decode(stage, 8, columns),
-                Input::Tokens(&tokens[8..8 + columns as usize]),
+                decode(stage, 252, columns),
+                Input::Tokens(&tokens[252..252 + columns as usize]),
             );
             assert_eq!(
                 bits(&together),
                 bits(&single[..together.len()]),
-                "{dtype:?} {columns} columns"
+                "{dtype:?} {wire:?} {kernels:?} {columns} columns"
             );
         }
     }
@@ -500,7 +554,7 @@ fn a_replay_has_the_bits_of_the_first_run() {
 
 #[test]
 fn a_token_creates_no_object_on_the_device() {
-    let device = device();
+    let device = own_device();
     let graph = Arc::new(llama(odd(DType::Q4_1)));
     let (blocks, head) = (range(0, 5), range(5, 6));
     let mut executor = gpu(&device, &graph, &[blocks, head], CLASS);
@@ -524,6 +578,51 @@ fn a_token_creates_no_object_on_the_device() {
     assert_eq!(executor.resident_bytes(), resident);
 }
 
+/// What one more layer adds to a decode call: the fewer, the less a token waits for anything but weights.
+#[test]
+fn a_layer_has_few_dispatches() {
+    let device = own_device();
+    let class = NumericClass {
+        wire: WireDtype::F16Scaled,
+        ..CLASS
+    };
+    for (name, most) in [
+        ("llama", 7),
+        ("llama31", 7),
+        ("qwen2", 7),
+        ("qwen3", 7),
+        ("phi3", 7),
+        ("gemma3", 9),
+        ("gpt2", 11),
+        ("opt", 11),
+        ("opt350", 11),
+        ("bloom", 11),
+        ("gptj", 11),
+    ] {
+        let tiny = Tiny::open(name);
+        let model = &tiny.model;
+        let head = model.all_units().end - 1;
+        let of_units = |end: u32, kernels: LinearKernels| {
+            let (device, stage) = (device.clone().with_linear_kernels(kernels), range(0, end));
+            let executor = GpuExecutor::new(&device, setup(&model.graph, &[stage], class));
+            let mut executor = model.load(executor.unwrap(), &[stage]);
+            let created = device.objects_created();
+            run(&mut executor, decode(stage, 0, 1), Input::Tokens(&[1]));
+            assert_eq!(device.objects_created(), created);
+            executor.dispatches()
+        };
+        let is_attention = |unit: &&model::Unit| unit.kind == model::UnitKind::Attention;
+        let layers = model.graph.units.iter().filter(is_attention).count() as u32;
+        let units_per_layer = (head - 1) / layers;
+        let per_layer =
+            |kernels| of_units(head, kernels) - of_units(head - units_per_layer, kernels);
+        let [fused, op_by_op] = KERNELS.map(per_layer);
+        println!("{name}: {fused} dispatches per layer, op by op {op_by_op}");
+        assert!(fused <= most, "{name}: {fused} dispatches per layer");
+        assert!(fused < op_by_op, "{name}: nothing was fused");
+    }
+}
+
 #[test]
 fn misuse_is_refused_as_on_the_cpu() {
     let device = device();
@@ -544,7 +643,7 @@ fn misuse_is_refused_as_on_the_cpu() {
 
 #[test]
 fn a_lost_device_is_a_typed_error() {
-    let device = device();
+    let device = own_device();
     let graph = Arc::new(llama(Shape::ODD));
     let stage = whole(&graph);
     let mut executor = gpu(&device, &graph, &[stage], CLASS);

@@ -8,7 +8,7 @@ pub enum AnyExecutor {
     /// Portable SIMD.
     Cpu(CpuExecutor),
     /// WebGPU.
-    Gpu(GpuExecutor),
+    Gpu(Box<GpuExecutor>),
 }
 
 macro_rules! either {

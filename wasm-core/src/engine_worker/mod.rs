@@ -243,9 +243,10 @@ impl EngineWorker {
             EngineKind::Cpu => {
                 AnyExecutor::Cpu(CpuExecutor::new(setup).map_err(|error| of_engine(&error))?)
             }
-            EngineKind::Gpu => AnyExecutor::Gpu(
-                GpuExecutor::new(&self.gpu().await?, setup).map_err(|error| of_engine(&error))?,
-            ),
+            EngineKind::Gpu => {
+                let executor = GpuExecutor::new(&self.gpu().await?, setup);
+                AnyExecutor::Gpu(Box::new(executor.map_err(|error| of_engine(&error))?))
+            }
         };
         let port = self.port.clone();
         let tell = move |result| post(&port, &FromEngine::Computed { job, result });

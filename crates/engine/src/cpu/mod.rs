@@ -8,7 +8,7 @@ mod activation_functions;
 mod activations;
 mod attention;
 mod blocks;
-mod dequantise;
+pub(crate) mod dequantise;
 mod elementwise;
 mod exponential;
 mod integer;
@@ -30,7 +30,7 @@ use model::{EngineKind, Graph, NumericClass, WeightId};
 use self::{memory::Memory, store::Store};
 use crate::{
     EngineError, Executor, Input, Setup, Step,
-    segment::{Buffers, Call, Stage, check_class, check_positions, misuse},
+    segment::{Buffers, Call, Reuse, Stage, check_class, check_positions, misuse},
 };
 
 /// CPU executor of a member's segments.
@@ -59,7 +59,13 @@ impl CpuExecutor {
         let mut buffers = Buffers::new();
         let mut stages = Vec::with_capacity(ranges.len());
         for range in ranges {
-            stages.push(Stage::new(&graph, range, slots, &mut buffers)?);
+            stages.push(Stage::new(
+                &graph,
+                range,
+                slots,
+                Reuse::AfterOp,
+                &mut buffers,
+            )?);
         }
         check_positions(&graph, class, &stages)?;
         let store = Store::new(&graph, &stages)?;

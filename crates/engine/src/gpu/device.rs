@@ -1,12 +1,13 @@
 //! One GPU device of the page, and the only place that creates objects on it.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
 use futures::channel::oneshot;
 
+use super::kernels::Kernels;
 use crate::EngineError;
 
 /// A device that executors share. Cheap to clone.
@@ -17,6 +18,7 @@ pub struct GpuDevice {
     adapter_name: String,
     binding_bytes: u64,
     linear: LinearKernels,
+    kernels: Arc<Mutex<Kernels>>,
     health: Arc<Health>,
 }
 
@@ -77,6 +79,7 @@ impl GpuDevice {
                 _ => LinearKernels::Parallel,
             },
             adapter_name: name(&adapter.get_info()),
+            kernels: Arc::default(),
             health,
         })
     }
@@ -130,6 +133,11 @@ impl GpuDevice {
 
     pub(super) fn queue(&self) -> &wgpu::Queue {
         &self.queue
+    }
+
+    /// Compiled so far.
+    pub(super) fn kernels(&self) -> MutexGuard<'_, Kernels> {
+        locked(&self.kernels)
     }
 
     pub(super) fn linear_kernels(&self) -> LinearKernels {
@@ -324,6 +332,6 @@ fn watch(device: &wgpu::Device, health: &Arc<Health>) {
 }
 
 /// A thread that panicked cannot have left half of an `Option` behind.
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

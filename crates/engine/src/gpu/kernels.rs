@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use model::{Activation, DType};
 
-use super::device::GpuDevice;
+use super::{device::GpuDevice, product::Product};
 
-/// One of the texts in `wgsl/`; those that read a weight exist for every storage type.
+/// One of the texts in `wgsl/`; those that read a matrix exist for every storage type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kernel {
     /// Row of a weight per token.
@@ -14,25 +14,31 @@ pub enum Kernel {
     /// Row of a weight per position.
     Positions(DType),
     /// Normalised columns.
-    RmsNorm(DType),
+    RmsNorm,
     /// Normalised heads.
-    HeadNorm(DType),
+    HeadNorm,
     /// Columns normalised around their mean.
-    LayerNorm(DType),
+    LayerNorm,
     /// A row added to every column.
-    AddRow(DType),
-    /// Matrix product, at most so many columns: 1 or 8.
-    LinearDecode(DType, u32),
+    AddRow,
+    /// Matrix products of at most eight columns.
+    Product(Product),
     /// Matrix product, a chunk of columns.
     LinearPrefill(DType),
-    /// The same on a software adapter.
+    /// Matrix product on a software adapter, at most so many columns: 1 or 8.
     LinearRows(DType, u32),
     /// Rotary embedding.
     Rope,
     /// Keys and values into the cache.
     Append,
+    /// Both, of heads normalised where they are to be.
+    Heads,
     /// Attention over the cache.
     Attention,
+    /// Attention over each block of the cache.
+    AttentionBlocks,
+    /// What the blocks found, merged.
+    Merge,
     /// Activation.
     Activate(Activation),
     /// Activation that gates.
@@ -41,14 +47,18 @@ pub enum Kernel {
     Scale,
     /// Residual add.
     Add,
+    /// Residual add of normalised columns.
+    NormAdd,
     /// Rounding at a cut.
     Round,
 }
 
 /// How a kernel uses a storage buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Access {
+pub enum Access {
+    /// Only read.
     Read,
+    /// Written, maybe read too.
     Write,
 }
 
@@ -56,83 +66,80 @@ use Access::{Read, Write};
 
 impl Kernel {
     /// Storage buffers from binding 1 on; binding 0 is the kernel's constants.
-    const fn bindings(self) -> &'static [Access] {
+    fn bindings(self) -> Vec<Access> {
         match self {
-            Self::Embed(_) | Self::RmsNorm(_) | Self::HeadNorm(_) | Self::LayerNorm(_) => {
-                &[Read, Read, Write]
+            Self::Product(product) => product.bindings().map(|(access, _)| access).collect(),
+            Self::Round => vec![Write],
+            Self::Positions(_) | Self::AddRow | Self::Activate(_) | Self::Scale | Self::Merge => {
+                vec![Read, Write]
             }
-            Self::Positions(_) | Self::AddRow(_) | Self::Activate(_) | Self::Scale => {
-                &[Read, Write]
+            Self::Embed(_)
+            | Self::RmsNorm
+            | Self::HeadNorm
+            | Self::LayerNorm
+            | Self::LinearPrefill(_)
+            | Self::LinearRows(..)
+            | Self::Rope
+            | Self::Gate(_)
+            | Self::Add => vec![Read, Read, Write],
+            Self::Attention | Self::AttentionBlocks | Self::NormAdd => {
+                vec![Read, Read, Read, Write]
             }
-            Self::LinearDecode(..) | Self::LinearPrefill(_) | Self::LinearRows(..) => {
-                &[Read, Read, Write]
-            }
-            Self::Rope | Self::Gate(_) | Self::Add => &[Read, Read, Write],
-            Self::Append => &[Read, Read, Write, Write],
-            Self::Attention => &[Read, Read, Read, Write],
-            Self::Round => &[Write],
-        }
-    }
-
-    const fn text(self) -> &'static str {
-        match self {
-            Self::Embed(_) => include_str!("wgsl/embed.wgsl"),
-            Self::Positions(_) => include_str!("wgsl/positions.wgsl"),
-            Self::RmsNorm(_) => include_str!("wgsl/rms_norm.wgsl"),
-            Self::HeadNorm(_) => include_str!("wgsl/head_norm.wgsl"),
-            Self::LayerNorm(_) => include_str!("wgsl/layer_norm.wgsl"),
-            Self::AddRow(_) => include_str!("wgsl/add_row.wgsl"),
-            Self::LinearDecode(..) => include_str!("wgsl/linear_decode.wgsl"),
-            Self::LinearPrefill(_) => include_str!("wgsl/linear_prefill.wgsl"),
-            Self::LinearRows(..) => include_str!("wgsl/linear_rows.wgsl"),
-            Self::Rope => include_str!("wgsl/rope.wgsl"),
-            Self::Append => include_str!("wgsl/append.wgsl"),
-            Self::Attention => include_str!("wgsl/attention.wgsl"),
-            Self::Activate(_) => include_str!("wgsl/activate.wgsl"),
-            Self::Gate(_) => include_str!("wgsl/gate.wgsl"),
-            Self::Scale => include_str!("wgsl/scale.wgsl"),
-            Self::Add => include_str!("wgsl/add.wgsl"),
-            Self::Round => include_str!("wgsl/round.wgsl"),
-        }
-    }
-
-    const fn weight_dtype(self) -> Option<DType> {
-        match self {
-            Self::Embed(dtype)
-            | Self::Positions(dtype)
-            | Self::RmsNorm(dtype)
-            | Self::HeadNorm(dtype)
-            | Self::LayerNorm(dtype)
-            | Self::AddRow(dtype)
-            | Self::LinearDecode(dtype, _)
-            | Self::LinearPrefill(dtype)
-            | Self::LinearRows(dtype, _) => Some(dtype),
-            _ => None,
+            Self::Append => vec![Read, Read, Write, Write],
+            Self::Heads => vec![Write, Read, Read, Write, Write],
         }
     }
 
     /// The whole module.
     fn source(self) -> String {
-        let mut parts = vec![include_str!("wgsl/call.wgsl")];
+        let call = include_str!("wgsl/call.wgsl");
+        let rounding = include_str!("wgsl/rounding.wgsl");
+        let shape = include_str!("wgsl/attention_shape.wgsl");
+        let attention = include_str!("wgsl/attention.wgsl");
+        let of_matrix = |dtype, text| {
+            let matrix = include_str!("wgsl/matrix.wgsl");
+            let bindings = include_str!("wgsl/one_matrix.wgsl");
+            [call, matrix, bindings, weight_text(dtype), text].concat()
+        };
+        let plain = |text| [call, text].concat();
         match self {
-            Self::LinearDecode(_, 1) | Self::LinearRows(_, 1) => {
-                parts.push("const COLUMNS = 1u;\n")
+            Self::Product(product) => call.to_owned() + &product.source(),
+            Self::Embed(dtype) => of_matrix(dtype, include_str!("wgsl/embed.wgsl")),
+            Self::Positions(dtype) => of_matrix(dtype, include_str!("wgsl/positions.wgsl")),
+            Self::LinearPrefill(dtype) => {
+                of_matrix(dtype, include_str!("wgsl/linear_prefill.wgsl"))
             }
-            Self::LinearDecode(..) | Self::LinearRows(..) => parts.push("const COLUMNS = 8u;\n"),
-            Self::Activate(function) | Self::Gate(function) => {
-                parts.push(activation_text(function))
+            Self::LinearRows(dtype, columns) => {
+                let columns = format!("const COLUMNS = {columns}u;\n");
+                columns + &of_matrix(dtype, include_str!("wgsl/linear_rows.wgsl"))
             }
-            _ => {}
+            Self::Attention => [call, "const BLOCKS = false;\n", shape, attention].concat(),
+            Self::AttentionBlocks => [call, "const BLOCKS = true;\n", shape, attention].concat(),
+            Self::Merge => [call, shape, include_str!("wgsl/merge.wgsl")].concat(),
+            Self::Round => [call, rounding, include_str!("wgsl/round.wgsl")].concat(),
+            Self::NormAdd => [call, rounding, include_str!("wgsl/norm_add.wgsl")].concat(),
+            Self::Activate(function) => {
+                let activation = activation_text(function);
+                [call, activation, include_str!("wgsl/activate.wgsl")].concat()
+            }
+            Self::Gate(function) => {
+                let activation = activation_text(function);
+                [call, activation, include_str!("wgsl/gate.wgsl")].concat()
+            }
+            Self::RmsNorm => plain(include_str!("wgsl/rms_norm.wgsl")),
+            Self::HeadNorm => plain(include_str!("wgsl/head_norm.wgsl")),
+            Self::LayerNorm => plain(include_str!("wgsl/layer_norm.wgsl")),
+            Self::AddRow => plain(include_str!("wgsl/add_row.wgsl")),
+            Self::Rope => plain(include_str!("wgsl/rope.wgsl")),
+            Self::Append => plain(include_str!("wgsl/append.wgsl")),
+            Self::Heads => plain(include_str!("wgsl/heads.wgsl")),
+            Self::Scale => plain(include_str!("wgsl/scale.wgsl")),
+            Self::Add => plain(include_str!("wgsl/add.wgsl")),
         }
-        if let Some(dtype) = self.weight_dtype() {
-            parts.extend([include_str!("wgsl/matrix.wgsl"), weight_text(dtype)]);
-        }
-        parts.push(self.text());
-        parts.concat()
     }
 }
 
-const fn activation_text(function: Activation) -> &'static str {
+pub(super) const fn activation_text(function: Activation) -> &'static str {
     match function {
         Activation::Silu => include_str!("wgsl/silu.wgsl"),
         Activation::Gelu => include_str!("wgsl/gelu.wgsl"),
@@ -140,7 +147,7 @@ const fn activation_text(function: Activation) -> &'static str {
     }
 }
 
-const fn weight_text(dtype: DType) -> &'static str {
+pub(super) const fn weight_text(dtype: DType) -> &'static str {
     match dtype {
         DType::F32 => include_str!("wgsl/f32.wgsl"),
         DType::F16 => include_str!("wgsl/f16.wgsl"),
@@ -171,34 +178,24 @@ const fn weight_text(dtype: DType) -> &'static str {
     }
 }
 
-/// Pipelines and layouts, each built when it is first asked for.
+/// Pipelines and layouts of one device, each built when it is first asked for: a phone's self-test, its profile and every segment
+/// it loads have the same.
+#[derive(Default)]
 pub struct Kernels {
-    device: GpuDevice,
-    call_layout: wgpu::BindGroupLayout,
-    layouts: HashMap<&'static [Access], wgpu::BindGroupLayout>,
+    call_layout: Option<wgpu::BindGroupLayout>,
+    layouts: HashMap<Vec<Access>, wgpu::BindGroupLayout>,
     pipelines: HashMap<Kernel, wgpu::ComputePipeline>,
 }
 
 impl Kernels {
-    /// None built yet.
-    pub fn new(device: &GpuDevice) -> Self {
-        let call_layout = device.bind_group_layout(&[entry(0, wgpu::BufferBindingType::Uniform)]);
-        Self {
-            device: device.clone(),
-            call_layout,
-            layouts: HashMap::new(),
-            pipelines: HashMap::new(),
-        }
-    }
-
     /// Of group 0: what changes from call to call.
-    pub fn call_layout(&self) -> &wgpu::BindGroupLayout {
-        &self.call_layout
+    pub fn call_layout(&mut self, device: &GpuDevice) -> wgpu::BindGroupLayout {
+        let build = || device.bind_group_layout(&[entry(0, wgpu::BufferBindingType::Uniform)]);
+        self.call_layout.get_or_insert_with(build).clone()
     }
 
     /// Of group 1: constants, then the kernel's buffers.
-    pub fn layout(&mut self, kernel: Kernel) -> wgpu::BindGroupLayout {
-        let device = &self.device;
+    pub fn layout(&mut self, device: &GpuDevice, kernel: Kernel) -> wgpu::BindGroupLayout {
         let layout = self
             .layouts
             .entry(kernel.bindings())
@@ -207,17 +204,16 @@ impl Kernels {
     }
 
     /// Compiled.
-    pub fn pipeline(&mut self, kernel: Kernel) -> wgpu::ComputePipeline {
-        let layout = self.layout(kernel);
-        let (device, call_layout) = (&self.device, &self.call_layout);
-        let build = || {
-            device.pipeline(
-                &format!("{kernel:?}"),
-                kernel.source(),
-                &[call_layout, &layout],
-            )
-        };
+    pub fn pipeline(&mut self, device: &GpuDevice, kernel: Kernel) -> wgpu::ComputePipeline {
+        let layouts = [self.call_layout(device), self.layout(device, kernel)];
+        let build =
+            || device.pipeline(&format!("{kernel:?}"), kernel.source(), &layouts.each_ref());
         self.pipelines.entry(kernel).or_insert_with(build).clone()
+    }
+
+    /// Forgets all of them: the driver may have refused one.
+    pub fn clear(&mut self) {
+        *self = Self::default();
     }
 }
 

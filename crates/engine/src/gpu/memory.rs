@@ -3,7 +3,10 @@
 use model::{Graph, NumericClass, Op};
 use wgpu::BufferUsages;
 
-use super::device::GpuDevice;
+use super::{
+    decode,
+    device::{GpuDevice, LinearKernels},
+};
 use crate::{
     EngineError, Input,
     segment::{Buffers, Call, Demand, OUT, Rotations, Stage, max_columns},
@@ -14,12 +17,21 @@ pub const UNIFORM_ALIGNMENT: u64 = 256;
 /// Bytes of `struct Call`, rounded up to what a uniform has.
 pub const CALL_BYTES: u64 = 16;
 
+/// Cached columns of a block: what one workgroup of a decode call's attention walks.
+pub const BLOCK_COLUMNS: u32 = 256;
+
 /// Buffers of all stages; one stage runs at a time.
 pub struct Memory {
     /// One per [`Buffers`] entry, columns x stride f32; entry [`OUT`] is what leaves.
     pub values: Vec<wgpu::Buffer>,
     /// Of each slot, keys and values of each cache of the graph, context x width f32; `None` for those of other members.
     pub caches: Vec<Vec<Option<[wgpu::Buffer; 2]>>>,
+    /// Of fused decode calls: columns x (queries, keys, values), and what each head found in each block of its cache.
+    pub attention: [wgpu::Buffer; 2],
+    /// Of fused decode calls: largest magnitude of each column of each unit's output.
+    pub maxima: wgpu::Buffer,
+    /// Blocks of the whole context.
+    pub blocks: u32,
     /// Angles of each of `rotations`: columns x rotary_dim f32.
     pub angles: Vec<wgpu::Buffer>,
     /// Token ids, one per column.
@@ -54,7 +66,7 @@ impl Memory {
     ) -> Result<Self, EngineError> {
         let columns = max_columns(class);
         let floats = |what: &str, rows: u32, width: u32| {
-            let bytes = 4 * u64::from(rows) * u64::from(width.max(8));
+            let bytes = 4 * u64::from(rows.max(1)) * u64::from(width.max(8));
             let allowed = device.binding_bytes();
             if bytes > allowed {
                 let detail =
@@ -92,12 +104,27 @@ impl Memory {
         for table in rotations.iter() {
             angles.push(floats("angles", columns, table.rotary_dim())?);
         }
+        let blocks = class.context_columns.div_ceil(BLOCK_COLUMNS);
+        let fused = match device.linear_kernels() {
+            LinearKernels::Parallel => NumericClass::MAX_DECODE_COLUMNS,
+            LinearKernels::Serial => 0,
+        };
+        let ops = || stages.iter().flat_map(|stage| stage.ops(graph));
+        let widest = |width: fn(&Op, u32) -> u32| ops().map(|op| width(op, blocks)).max();
+        let projected = stride(widest(projected_width).unwrap_or(0));
+        let found = widest(found_width).unwrap_or(0);
         let staging_usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
         let call_usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
         Ok(Self {
             tokens: floats("tokens", columns, 1)?,
             call: device.buffer("call", UNIFORM_ALIGNMENT + CALL_BYTES, call_usage),
             staging: device.buffer("staging", values[OUT].size(), staging_usage),
+            attention: [
+                floats("projected", fused, projected)?,
+                floats("found", fused, found)?,
+            ],
+            maxima: floats("maxima", fused.min(1), decode::maxima(stages))?,
+            blocks,
             values,
             caches,
             angles,
@@ -134,11 +161,41 @@ impl Memory {
 
     /// Bytes held.
     pub fn bytes(&self) -> u64 {
+        let [projected, found] = &self.attention;
+        let fused = [projected, found, &self.maxima];
         let shared = [&self.tokens, &self.call, &self.staging];
-        let buffers = self.values.iter().chain(&self.angles).chain(shared);
+        let buffers = self
+            .values
+            .iter()
+            .chain(&self.angles)
+            .chain(shared)
+            .chain(fused);
         let caches = self.caches.iter().flatten().flatten().flatten();
         let host = self.rotations.bytes() + self.padded.capacity() * size_of::<f32>();
         buffers.chain(caches).map(wgpu::Buffer::size).sum::<u64>() + host as u64
+    }
+}
+
+/// Elements per column of queries, keys and values together.
+const fn projected_width(op: &Op, _blocks: u32) -> u32 {
+    match *op {
+        Op::Attention {
+            heads,
+            kv_heads,
+            head_dim,
+            ..
+        } => (heads + 2 * kv_heads) * head_dim,
+        _ => 0,
+    }
+}
+
+/// Elements per column of what the heads find in the blocks of a cache: a weighted sum, the largest score, the sum of weights.
+const fn found_width(op: &Op, blocks: u32) -> u32 {
+    match *op {
+        Op::Attention {
+            heads, head_dim, ..
+        } => heads * blocks * (head_dim + 2),
+        _ => 0,
     }
 }
 

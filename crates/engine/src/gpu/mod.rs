@@ -4,11 +4,16 @@
 //! device. A column's bits depend neither on how many columns run with it nor on which of them are wanted.
 
 pub mod bandwidth;
+mod decode;
 mod device;
+mod fusion;
 mod kernels;
 mod memory;
+mod product;
 mod program;
+mod recorder;
 mod repack;
+mod vectors;
 mod weights;
 
 use core::pin::Pin;
@@ -18,14 +23,13 @@ use model::{EngineKind, Graph, NumericClass, WeightId};
 
 pub use self::device::{GpuDevice, LinearKernels};
 use self::{
-    kernels::Kernels,
     memory::{Memory, stride},
     program::{Program, Source},
     weights::Weights,
 };
 use crate::{
     EngineError, Executor, Input, Setup, Step,
-    segment::{Buffers, Call, Demand, OUT, Stage, check_class, check_positions, misuse},
+    segment::{Buffers, Call, Demand, OUT, Reuse, Stage, check_class, check_positions, misuse},
 };
 
 /// What an error scope caught, once the driver has told.
@@ -65,7 +69,8 @@ impl GpuExecutor {
         let mut buffers = Buffers::new();
         let mut stages = Vec::with_capacity(ranges.len());
         for range in ranges {
-            stages.push(Stage::new(&graph, range, slots, &mut buffers)?);
+            let stage = Stage::new(&graph, range, slots, Reuse::AfterUnit, &mut buffers);
+            stages.push(stage?);
         }
         check_positions(&graph, class, &stages)?;
         let scope = device.watch_memory();
@@ -91,7 +96,7 @@ impl GpuExecutor {
     }
 
     fn record(&self) -> Result<Vec<Vec<Program>>, EngineError> {
-        let mut kernels = Kernels::new(&self.device);
+        let mut kernels = self.device.kernels();
         let mut of_slot = |caches| {
             let source = Source {
                 graph: &self.graph,
@@ -117,11 +122,10 @@ impl GpuExecutor {
         let queue = self.device.queue();
         self.memory.upload(queue, &self.graph, stage, call);
         let mut encoder = self.device.encoder();
+        encoder.clear_buffer(&self.memory.maxima, 0, None);
         self.dispatches += self.programs[call.slot][index].encode(
             &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()),
-            call.phase,
-            call.want,
-            call.columns,
+            call,
         );
         let column_bytes = 4 * u64::from(stride(stage.output_width(&self.graph)));
         let wanted = Demand::from(call.want).of(call.columns);
@@ -193,6 +197,7 @@ impl Executor for GpuExecutor {
             let scope = self.device.watch_validation();
             let recorded = self.record();
             if let Some(error) = scope.pop().await {
+                self.device.kernels().clear();
                 return Err(device::failure(&error));
             }
             self.programs = recorded?;

@@ -2,29 +2,33 @@
 
 use core::ops::Range;
 
-use model::{DType, Graph, Weight, WeightId};
+use model::{DType, Graph, Op, Weight, WeightId};
 
-use super::{device::GpuDevice, repack::RowLayout};
+use super::{device::GpuDevice, repack::RowLayout, vectors::Vectors};
 use crate::{
     EngineError,
     segment::{Arrivals, Stage, misuse, weight},
 };
 
-/// Rows that one dispatch of the decode kernel reaches.
+/// Rows that one dispatch reaches, whatever the kernel.
 const MAX_ROWS: u64 = 65535 * 8;
+/// A piece has whole groups of them: kernels take so many at once.
+const ROWS_TOGETHER: u32 = 4;
 /// Words repacked before they are handed to the queue.
 const BATCH_BYTES: u64 = 1 << 20;
 
 /// The weights of one member's segments.
 pub struct Weights {
+    /// Gains and biases.
+    pub vectors: Vectors,
     arrivals: Arrivals,
-    /// One per weight of the graph; `None` for those of other members.
+    /// One per weight of the graph; `None` for vectors and for weights of other members.
     tensors: Vec<Option<Tensor>>,
     quants: Vec<u32>,
     scales: Vec<u32>,
 }
 
-/// One weight.
+/// One matrix or table.
 pub struct Tensor {
     /// Storage type.
     pub dtype: DType,
@@ -51,10 +55,18 @@ impl Weights {
     pub fn new(device: &GpuDevice, graph: &Graph, stages: &[Stage]) -> Result<Self, EngineError> {
         let arrivals = Arrivals::new(graph, stages)?;
         let mut tensors: Vec<_> = graph.weights.iter().map(|_| None).collect();
-        for id in arrivals.needed() {
-            tensors[id.0 as usize] = Some(Tensor::new(device, weight(graph, id)?)?);
+        for id in stages
+            .iter()
+            .flat_map(|stage| stage.ops(graph))
+            .filter_map(matrix_of)
+        {
+            let tensor = &mut tensors[id.0 as usize];
+            if tensor.is_none() {
+                *tensor = Some(Tensor::new(device, weight(graph, id)?)?);
+            }
         }
         Ok(Self {
+            vectors: Vectors::new(device, graph, stages)?,
             arrivals,
             tensors,
             quants: Vec::new(),
@@ -75,6 +87,7 @@ impl Weights {
         bytes: &[u8],
     ) -> Result<(), EngineError> {
         self.arrivals.accept(graph, id, first_row, bytes)?;
+        self.vectors.put(queue, graph, id, bytes)?;
         let Some(tensor) = self.tensors.get(id.0 as usize).and_then(Option::as_ref) else {
             return Ok(());
         };
@@ -114,7 +127,7 @@ impl Weights {
         Ok(())
     }
 
-    /// A weight of one of this member's segments.
+    /// A matrix or table of one of this member's segments.
     ///
     /// # Errors
     /// A weight of another segment.
@@ -133,7 +146,8 @@ impl Weights {
             .iter()
             .flatten()
             .flat_map(|tensor| &tensor.pieces);
-        pieces.map(|piece| piece.words.size()).sum::<u64>() + self.arrivals.bytes() as u64
+        let matrices = pieces.map(|piece| piece.words.size()).sum::<u64>();
+        matrices + self.vectors.buffer.size() + self.arrivals.bytes() as u64
     }
 }
 
@@ -142,6 +156,7 @@ impl Tensor {
         let layout = RowLayout::of(weight);
         let row_bytes = weight.dtype.row_bytes(weight.cols);
         let rows_per_piece = (device.binding_bytes() / layout.bytes()).min(MAX_ROWS) as u32;
+        let rows_per_piece = rows_per_piece / ROWS_TOGETHER * ROWS_TOGETHER;
         if rows_per_piece == 0 {
             return Err(EngineError::GpuLimit {
                 detail: format!("a row of weight {} is too long", weight.name),
@@ -184,6 +199,15 @@ impl Piece {
     /// Index of the first scale word.
     pub fn first_scale(&self, layout: &RowLayout) -> u32 {
         (self.rows.end - self.rows.start) * layout.quant_words
+    }
+}
+
+fn matrix_of(op: &Op) -> Option<WeightId> {
+    match *op {
+        Op::Embed { weight, .. } | Op::Positions { weight, .. } | Op::Linear { weight, .. } => {
+            Some(weight)
+        }
+        _ => None,
     }
 }
 

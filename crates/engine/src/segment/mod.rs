@@ -11,7 +11,7 @@ mod stage;
 pub(crate) use arrivals::Arrivals;
 pub(crate) use call::{Call, check_class, check_positions, max_columns};
 pub(crate) use rotations::Rotations;
-pub(crate) use stage::{Buffers, Demand, OUT, Stage};
+pub(crate) use stage::{Buffers, Demand, OUT, Reuse, Stage};
 
 use model::{Graph, Weight, WeightId};
 

@@ -1,6 +1,6 @@
 //! One segment made ready to run: where its values live, and which columns of each are needed.
 
-use model::{CacheId, Graph, Op, UnitRange, ValueId};
+use model::{CacheId, Graph, Op, Unit, UnitRange, ValueId};
 
 use super::{misuse, operands};
 use crate::{EngineError, Want};
@@ -46,6 +46,15 @@ pub struct Buffers {
     pub widths: Vec<u32>,
 }
 
+/// When a buffer is free for another value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reuse {
+    /// After the last op that reads its value.
+    AfterOp,
+    /// After the unit of that op: one kernel may read what its first op reads and write what its last op writes.
+    AfterUnit,
+}
+
 /// A segment and what is cached for it.
 pub struct Stage {
     /// Which units.
@@ -80,6 +89,7 @@ impl Stage {
         graph: &Graph,
         range: UnitRange,
         slots: u32,
+        reuse: Reuse,
         buffers: &mut Buffers,
     ) -> Result<Self, EngineError> {
         let units = graph
@@ -102,6 +112,13 @@ impl Stage {
         if slots == 0 {
             return Err(misuse("a segment without a slot for KV".into()));
         }
+        let steps: Vec<&[Op]> = match reuse {
+            Reuse::AfterOp => ops.chunks(1).collect(),
+            Reuse::AfterUnit => {
+                let of_unit = |unit: &Unit| graph.ops.get(unit.ops.clone()).unwrap_or_default();
+                units.iter().map(of_unit).collect()
+            }
+        };
         let produced = |value: ValueId| ops.iter().any(|op| op.output() == value);
         let input_width = first
             .input
@@ -123,7 +140,7 @@ impl Stage {
                 .flat_map(|unit| unit.caches.iter().copied())
                 .collect(),
             cached_columns: vec![0; slots as usize],
-            buffers: place(graph, ops, first.input, last.output, buffers)?,
+            buffers: place(graph, &steps, first.input, last.output, buffers)?,
             demands: [Demand::Nothing, Demand::Last, Demand::Every]
                 .map(|want| demands(graph, ops, last.output, want)),
         })
@@ -175,17 +192,17 @@ impl Stage {
     }
 }
 
-/// A buffer is free again after the last op that reads its value.
+/// A buffer is free again after the last step that reads its value.
 fn place(
     graph: &Graph,
-    ops: &[Op],
+    steps: &[&[Op]],
     input: Option<ValueId>,
     output: ValueId,
     buffers: &mut Buffers,
 ) -> Result<Vec<Option<usize>>, EngineError> {
     let mut last_read = vec![0; graph.values.len()];
-    for (index, op) in ops.iter().enumerate() {
-        for value in op.inputs() {
+    for (index, step) in steps.iter().enumerate() {
+        for value in step.iter().flat_map(Op::inputs) {
             last_read[value.0 as usize] = index;
         }
     }
@@ -195,17 +212,20 @@ fn place(
         places[input.0 as usize] = Some(take(graph, input, &mut free, buffers));
     }
     places[output.0 as usize] = Some(OUT);
-    for (index, op) in ops.iter().enumerate() {
-        if op.inputs().any(|value| places[value.0 as usize].is_none()) {
-            return Err(misuse(format!(
-                "operation {op:?} reads a value of another segment"
-            )));
+    for (index, step) in steps.iter().enumerate() {
+        for op in *step {
+            if op.inputs().any(|value| places[value.0 as usize].is_none()) {
+                return Err(misuse(format!(
+                    "operation {op:?} reads a value of another segment"
+                )));
+            }
+            if op.output() != output {
+                places[op.output().0 as usize] = Some(take(graph, op.output(), &mut free, buffers));
+            }
         }
-        if op.output() != output {
-            places[op.output().0 as usize] = Some(take(graph, op.output(), &mut free, buffers));
-        }
-        for value in op
-            .inputs()
+        for value in step
+            .iter()
+            .flat_map(Op::inputs)
             .filter(|value| last_read[value.0 as usize] == index)
         {
             let buffer =

@@ -1,11 +1,18 @@
-// out = out + weight, one row, in every column.
-@group(1) @binding(2) var<storage, read_write> out: array<mat2x4<f32>>;     // columns x vec8s
+// out = out + bias, in every column.
+struct Shape {
+    vec4s: u32,   // elements per column / 4, rounded up
+    stride: u32,  // elements per column in memory / 4
+    bias: u32,    // where it begins, in vectors of four
+}
+@group(1) @binding(0) var<uniform> shape: Shape;
+@group(1) @binding(1) var<storage, read> vectors: array<vec4<f32>>;
+@group(1) @binding(2) var<storage, read_write> out: array<vec4<f32>>;       // columns x stride
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let column = call.first_column + id.y;
-    if id.x < matrix.vec8s && column < call.columns {
-        let at = column * matrix.vec8s + id.x;
-        out[at] = out[at] + weight8(0u, id.x);
+    if id.x < shape.vec4s && column < call.columns {
+        let at = column * shape.stride + id.x;
+        out[at] = out[at] + vectors[shape.bias + id.x];
     }
 }

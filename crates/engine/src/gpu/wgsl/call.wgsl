@@ -5,3 +5,6 @@ struct Call {
     columns: u32,       // one past the last column to compute
 }
 @group(0) @binding(0) var<uniform> call: Call;
+
+// No place.
+const NONE = 0xffffffffu;

@@ -1,15 +1,23 @@
-// out = x / sqrt(mean(x^2) + eps) * weight for every run of matrix.cols elements; a workgroup per head and column.
-@group(1) @binding(2) var<storage, read> x: array<f32>;                     // columns x out_stride
-@group(1) @binding(3) var<storage, read_write> out: array<f32>;             // columns x out_stride
+// out = x / sqrt(mean(x^2) + eps) * gain for every run of head_dim elements; a workgroup per head and column.
+struct Shape {
+    head_dim: u32,
+    stride: u32,  // elements per column in memory
+    gain: u32,    // where it begins, in vectors of four
+    eps: f32,
+}
+@group(1) @binding(0) var<uniform> shape: Shape;
+@group(1) @binding(1) var<storage, read> vectors: array<vec4<f32>>;
+@group(1) @binding(2) var<storage, read> x: array<f32>;                     // columns x stride
+@group(1) @binding(3) var<storage, read_write> out: array<f32>;             // columns x stride
 
 const LANES = 64u;
 var<workgroup> parts: array<f32, LANES>;
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let head = (call.first_column + group.y) * matrix.out_stride + group.x * matrix.cols;
+    let head = (call.first_column + group.y) * shape.stride + group.x * shape.head_dim;
     var sum = 0.0;
-    for (var i = lane; i < matrix.cols; i += LANES) {
+    for (var i = lane; i < shape.head_dim; i += LANES) {
         sum += x[head + i] * x[head + i];
     }
     parts[lane] = sum;
@@ -18,8 +26,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var other = 0u; other < LANES; other++) {
         total += parts[other];
     }
-    let inverse = 1.0 / sqrt(total / f32(matrix.cols) + matrix.eps);
-    for (var i = lane; i < matrix.cols; i += LANES) {
-        out[head + i] = x[head + i] * inverse * weight8(0u, i / 8u)[i / 4u % 2u][i % 4u];
+    let inverse = 1.0 / sqrt(total / f32(shape.head_dim) + shape.eps);
+    for (var i = lane; i < shape.head_dim; i += LANES) {
+        out[head + i] = x[head + i] * inverse * vectors[shape.gain + i / 4u][i % 4u];
     }
 }

@@ -1,17 +1,25 @@
-// out = x / sqrt(mean(x^2) + eps) * weight; a workgroup per column.
-@group(1) @binding(2) var<storage, read> x: array<mat2x4<f32>>;             // columns x vec8s
-@group(1) @binding(3) var<storage, read_write> out: array<mat2x4<f32>>;     // columns x vec8s
+// out = x / sqrt(mean(x^2) + eps) * gain; a workgroup per column.
+struct Shape {
+    cols: u32,   // elements per column
+    vec4s: u32,  // elements per column in memory / 4
+    gain: u32,   // where it begins, in vectors of four
+    eps: f32,
+}
+@group(1) @binding(0) var<uniform> shape: Shape;
+@group(1) @binding(1) var<storage, read> vectors: array<vec4<f32>>;
+@group(1) @binding(2) var<storage, read> x: array<vec4<f32>>;               // columns x vec4s
+@group(1) @binding(3) var<storage, read_write> out: array<vec4<f32>>;       // columns x vec4s
 
 const LANES = 64u;
 var<workgroup> parts: array<f32, LANES>;
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let column = (call.first_column + group.y) * matrix.vec8s;
+    let column = (call.first_column + group.y) * shape.vec4s;
+    let vec4s = (shape.cols + 3u) / 4u;
     var sum = 0.0;
-    for (var i = lane; i < matrix.vec8s; i += LANES) {
-        let x8 = x[column + i];
-        sum += dot(x8[0], x8[0]) + dot(x8[1], x8[1]);
+    for (var i = lane; i < vec4s; i += LANES) {
+        sum += dot(x[column + i], x[column + i]);
     }
     parts[lane] = sum;
     workgroupBarrier();
@@ -19,10 +27,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var other = 0u; other < LANES; other++) {
         total += parts[other];
     }
-    let inverse = 1.0 / sqrt(total / f32(matrix.cols) + matrix.eps);
-    for (var i = lane; i < matrix.vec8s; i += LANES) {
-        let x8 = x[column + i] * inverse;
-        let w = weight8(0u, i);
-        out[column + i] = mat2x4(x8[0] * w[0], x8[1] * w[1]);
+    let inverse = 1.0 / sqrt(total / f32(shape.cols) + shape.eps);
+    for (var i = lane; i < vec4s; i += LANES) {
+        out[column + i] = x[column + i] * inverse * vectors[shape.gain + i];
     }
 }
