@@ -1,4 +1,4 @@
-//! In a worker of this browser: the GPU's kernels against the CPU's, for every weight type and wire.
+//! In a worker of this browser: the GPU's kernels against the CPU's.
 #![cfg(target_arch = "wasm32")]
 // Helpers of tests say what they expect by panicking, too.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -29,23 +29,16 @@ fn graph_of(dtype: DType) -> Graph {
 async fn compare(kernels: LinearKernels) {
     let device = GpuDevice::request("kernel test").await.unwrap();
     let device = device.with_linear_kernels(kernels);
-    for dtype in [
-        DType::F32,
-        DType::F16,
-        DType::Q8_0,
-        DType::Q4_0,
-        DType::Q4_1,
-    ] {
-        for wire in [WireDtype::F32, WireDtype::F16Scaled] {
-            let class = NumericClass {
-                wire,
-                chunk_columns: NumericClass::DEFAULT_CHUNK_COLUMNS,
-                context_columns: 96,
-            };
-            let make = async |setup| GpuExecutor::new(&device, setup);
-            let tested = self_test::run(&graph_of(dtype), class, make).await;
-            assert!(tested.is_ok(), "{dtype:?}, {wire:?}: {tested:?}");
-        }
+    // Every storage type is tested natively; here it is the browser's compiler that may see things otherwise.
+    for dtype in [DType::F32, DType::Q8_0, DType::Q4_1] {
+        let class = NumericClass {
+            wire: WireDtype::F16Scaled,
+            chunk_columns: NumericClass::DEFAULT_CHUNK_COLUMNS,
+            context_columns: 96,
+        };
+        let make = async |setup| GpuExecutor::new(&device, setup);
+        let tested = self_test::run(&graph_of(dtype), class, make).await;
+        assert!(tested.is_ok(), "{dtype:?}: {tested:?}");
     }
 }
 
