@@ -22,6 +22,11 @@ use crate::{
 const HOST: MemberId = MemberId::HOST;
 /// Faults strike within this time after the room begins to load, ms.
 const TROUBLED_MS: u64 = 2_500;
+/// A fault is noticed and mended within this time, unless phones are missing; what was lost is computed again within that, ms.
+const MENDED_MS: u64 = 6_000;
+const REPLAYED_MS: u64 = 150;
+/// A phone that loses its device once more is not tried again, and without the host's there is no room.
+const MOST_LOST: u32 = 2;
 /// Until everything that heals has healed, ms after that.
 const HEALED_MS: u64 = 20_000;
 /// An answer that is not there by then will not come, ms.
@@ -48,6 +53,8 @@ pub enum Trouble {
     Cut,
     /// Nothing arrives on one way for so many ms.
     OneWay(u64),
+    /// Some phones, the victim among them, hear nothing of the others for so many ms, nor these of them.
+    Partition(u64),
     /// Every link loses packets and is slow.
     BadNetwork,
     /// A phone becomes so many times slower.
@@ -58,6 +65,8 @@ pub enum Trouble {
     DeviceLost,
     /// A load fails.
     OutOfMemory,
+    /// Memory for KV cannot grow in a forward call.
+    OutOfKvMemory,
     /// An engine answers nothing any more.
     Hang,
     /// Storage takes nothing any more.
@@ -111,6 +120,7 @@ struct Play<'a> {
     tokens: u32,
     asked: bool,
     corrupted: bool,
+    host_devices_lost: u32,
     lines: &'a mut Vec<String>,
 }
 
@@ -139,6 +149,7 @@ impl<'a> Play<'a> {
             blocks,
             asked: false,
             corrupted: false,
+            host_devices_lost: 0,
             lines,
         }
     }
@@ -222,6 +233,9 @@ impl<'a> Play<'a> {
         for (at_ms, trouble) in troubles {
             self.pass_until(at_ms);
             self.strike(trouble);
+            if self.random.below(3) == 0 {
+                self.strike_while_it_mends();
+            }
         }
         self.pass_until(begun_ms + TROUBLED_MS + HEALED_MS);
         if !self.is_done() {
@@ -270,7 +284,7 @@ impl<'a> Play<'a> {
 
     fn trouble(&mut self) -> Trouble {
         let r = &mut self.random;
-        match r.below(22) {
+        match r.below(24) {
             0 | 1 => Trouble::Crash,
             2 | 3 => Trouble::Close,
             4 => Trouble::Leave,
@@ -286,14 +300,33 @@ impl<'a> Play<'a> {
             15 => Trouble::OutOfMemory,
             16 => Trouble::Hang,
             17 => Trouble::Quota,
-            18 | 19 => Trouble::Mischief(match r.below(4) {
+            18 | 19 => Trouble::Mischief(match r.below(6) {
                 0 => Mischief::Drop,
                 1 => Mischief::Duplicate,
                 2 => Mischief::Reorder,
-                _ => Mischief::Corrupt,
+                3 => Mischief::Corrupt,
+                _ => Mischief::Delay(500 + r.below(3_500)),
             }),
             20 => Trouble::ServerDown(1_000 + r.below(8_000)),
+            21 => Trouble::OutOfKvMemory,
+            22 => Trouble::Partition(500 + r.below(12_000)),
             _ => Trouble::Join,
+        }
+    }
+
+    /// Misfortunes seldom come singly: the next plan is loaded, what was lost is being computed again.
+    fn strike_while_it_mends(&mut self) {
+        let plans = |room: &Room| {
+            room.events(HOST)
+                .filter(|event| matches!(event, Event::Ready { .. }))
+                .count()
+        };
+        let before = plans(&self.room);
+        let mended = |room: &Room| plans(room) > before;
+        if self.asked && self.room.run_until(MENDED_MS, mended) {
+            self.room.run(self.random.below(REPLAYED_MS));
+            let trouble = self.trouble();
+            self.strike(trouble);
         }
     }
 
@@ -355,6 +388,19 @@ impl<'a> Play<'a> {
                     room.network.block(ends[from], ends[1 - from], now_ms + ms);
                 }
             }
+            (Trouble::Partition(ms), Some(victim)) => {
+                let mut others: Vec<_> = room.phones.keys().copied().collect();
+                others.retain(|other| *other != victim);
+                let (here, there): (Vec<_>, Vec<_>) = others
+                    .into_iter()
+                    .partition(|other| *other != HOST && self.random.below(2) == 0);
+                for one in here.into_iter().chain([victim]) {
+                    for other in &there {
+                        room.network.block(one, *other, now_ms + ms);
+                        room.network.block(*other, one, now_ms + ms);
+                    }
+                }
+            }
             (Trouble::Slow(times), Some(victim)) => {
                 room.phone_mut(victim).ailment.slowness = times as f64
             }
@@ -367,15 +413,16 @@ impl<'a> Play<'a> {
                 room.phone_mut(who).clock_ahead_ms += ms;
             }
             (Trouble::DeviceLost, Some(victim)) => {
-                let who = if self.random.below(4) == 0 {
-                    HOST
-                } else {
-                    victim
-                };
+                let hosts = self.random.below(4) == 0 && self.host_devices_lost < MOST_LOST;
+                self.host_devices_lost += u32::from(hosts);
+                let who = if hosts { HOST } else { victim };
                 room.phone_mut(who).ailment.broken_runs = 1;
             }
             (Trouble::OutOfMemory, Some(victim)) => {
                 room.phone_mut(victim).ailment.broken_loads += 1
+            }
+            (Trouble::OutOfKvMemory, Some(victim)) => {
+                room.phone_mut(victim).ailment.starved_runs += 1
             }
             (Trouble::Hang, Some(victim)) => room.phone_mut(victim).ailment.hangs = true,
             (Trouble::Quota, Some(victim)) => {

@@ -46,6 +46,15 @@ impl Network {
         self.blocked_until_ms.insert((from, to), until_ms);
     }
 
+    /// Nothing more arrives on a channel before `until_ms`.
+    pub fn hold(&mut self, until_ms: u64, from: MemberId, to: MemberId, channel: Channel) {
+        let last = self
+            .last
+            .entry((from, to, channel == Channel::Control))
+            .or_default();
+        *last = (*last).max(until_ms);
+    }
+
     /// When a message that is sent now arrives: never before an earlier one of its channel.
     pub fn arrival_ms(
         &mut self,

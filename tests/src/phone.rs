@@ -97,6 +97,8 @@ impl<S: Session> Session for Counted<S> {
 pub struct Ailment {
     /// So many forward calls fail: the device is lost.
     pub broken_runs: u32,
+    /// So many forward calls fail: no memory for more KV.
+    pub starved_runs: u32,
     /// So many loads fail: out of memory.
     pub broken_loads: u32,
     /// So many loads fail: weights arrive damaged, also the second time.
@@ -111,6 +113,7 @@ impl Default for Ailment {
     fn default() -> Self {
         Self {
             broken_runs: 0,
+            starved_runs: 0,
             broken_loads: 0,
             damaged_loads: 0,
             hangs: false,
@@ -227,6 +230,9 @@ impl Phone {
         let results = match &job {
             Job::Run { .. } if take(&mut self.ailment.broken_runs) => {
                 vec![failed("engine.device_lost")]
+            }
+            Job::Run { .. } if take(&mut self.ailment.starved_runs) => {
+                vec![failed("engine.out_of_memory")]
             }
             Job::Load { stages, .. }
                 if !stages.is_empty() && take(&mut self.ailment.broken_loads) =>

@@ -99,6 +99,8 @@ pub enum Mischief {
     Reorder,
     /// One has a flipped bit in its header.
     Corrupt,
+    /// One takes so many ms more, and what follows on its channel waits behind it.
+    Delay(u64),
 }
 
 /// Phones, links, virtual clock.
@@ -586,8 +588,11 @@ impl Room {
         let Message {
             from, to, channel, ..
         } = message;
-        let at_ms = self.network.arrival_ms(self.now_ms, from, to, channel);
         let mischief = self.mischief.take_if(|_| channel == Channel::Activation);
+        if let Some(Mischief::Delay(ms)) = mischief {
+            self.network.hold(self.now_ms + ms, from, to, channel);
+        }
+        let at_ms = self.network.arrival_ms(self.now_ms, from, to, channel);
         let mut message = message;
         match mischief {
             Some(Mischief::Drop) => return,
@@ -600,7 +605,7 @@ impl Room {
                 let byte = (self.sequence % proto::frame::HEADER_BYTES as u64) as usize;
                 message.bytes[byte] ^= 1 << (self.sequence % 8);
             }
-            None => {}
+            Some(Mischief::Delay(_)) | None => {}
         }
         self.at(at_ms, Happening::Message(message));
     }

@@ -251,6 +251,15 @@ fn questions_asked_while_an_answer_is_written_are_answered_as_well() {
 }
 
 #[test]
+fn a_phone_alone_answers_however_long_nobody_asked() {
+    let file = ModelFile::tiny_llama();
+    let mut room = answering(&file, &exact(&file, 1));
+    expect_the_rest(&mut room);
+    room.run(3_600_000);
+    expect_whole_answer(&mut room);
+}
+
+#[test]
 fn frames_of_earlier_answers_and_plans_are_ignored() {
     let mut room = room_of_three();
     room.stop();

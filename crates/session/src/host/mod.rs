@@ -170,6 +170,10 @@ impl Host {
             self.sleep_through(now_ms.saturating_sub(due_ms));
         }
         self.now_ms = now_ms;
+        // Nothing woke it while nothing was owed.
+        if !self.engine_owes() {
+            self.watch.heard(now_ms);
+        }
         match input {
             Input::Timeout => {}
             Input::Connected { member } => self.on_connected(member),
@@ -318,12 +322,8 @@ impl Host {
             self.outbox.push(Output::Disconnect { member });
             self.lose(member);
         }
-        match self.engine_owes() {
-            true if self.watch.is_silent(self.now_ms) => {
-                self.on_failed(MemberId::HOST, SessionError::EngineSilent.into());
-            }
-            true => {}
-            false => self.watch.heard(self.now_ms),
+        if self.engine_owes() && self.watch.is_silent(self.now_ms) {
+            self.on_failed(MemberId::HOST, SessionError::EngineSilent.into());
         }
         if self
             .stall_due_ms()

@@ -126,6 +126,10 @@ impl Peer {
             self.sleep_through(now_ms.saturating_sub(due_ms));
         }
         self.now_ms = now_ms;
+        // Nothing woke it while nothing was owed.
+        if !self.engine_owes() {
+            self.watch.heard(now_ms);
+        }
         match input {
             Input::Timeout => {}
             Input::Connected { member } => self.on_connected(member),
@@ -408,10 +412,8 @@ impl Peer {
         if self.over {
             return;
         }
-        match self.engine_owes() {
-            true if self.watch.is_silent(self.now_ms) => self.on_engine_silent(),
-            true => {}
-            false => self.watch.heard(self.now_ms),
+        if self.engine_owes() && self.watch.is_silent(self.now_ms) {
+            self.on_engine_silent();
         }
         let links = self.links.iter();
         let silent: Vec<_> = links
