@@ -24,6 +24,7 @@ const HOST: MemberId = MemberId::HOST;
 const TROUBLED_MS: u64 = 2_500;
 /// A fault is noticed and mended within this time, unless phones are missing; what was lost is computed again within that, ms.
 const MENDED_MS: u64 = 6_000;
+const SOON_MS: u64 = 1_000;
 const REPLAYED_MS: u64 = 150;
 /// A phone that loses its device once more is not tried again, and without the host's there is no room.
 const MOST_LOST: u32 = 2;
@@ -119,7 +120,7 @@ struct Play<'a> {
     beside: Vec<u32>,
     tokens: u32,
     asked: bool,
-    corrupted: bool,
+    excused: bool,
     host_devices_lost: u32,
     lines: &'a mut Vec<String>,
 }
@@ -148,7 +149,7 @@ impl<'a> Play<'a> {
             room,
             blocks,
             asked: false,
-            corrupted: false,
+            excused: false,
             host_devices_lost: 0,
             lines,
         }
@@ -233,8 +234,8 @@ impl<'a> Play<'a> {
         for (at_ms, trouble) in troubles {
             self.pass_until(at_ms);
             self.strike(trouble);
-            if self.random.below(3) == 0 {
-                self.strike_while_it_mends();
+            if self.asked && self.random.below(2) == 0 {
+                self.strike_again();
             }
         }
         self.pass_until(begun_ms + TROUBLED_MS + HEALED_MS);
@@ -284,7 +285,7 @@ impl<'a> Play<'a> {
 
     fn trouble(&mut self) -> Trouble {
         let r = &mut self.random;
-        match r.below(24) {
+        match r.below(26) {
             0 | 1 => Trouble::Crash,
             2 | 3 => Trouble::Close,
             4 => Trouble::Leave,
@@ -300,22 +301,22 @@ impl<'a> Play<'a> {
             15 => Trouble::OutOfMemory,
             16 => Trouble::Hang,
             17 => Trouble::Quota,
-            18 | 19 => Trouble::Mischief(match r.below(6) {
+            18 | 19 => Trouble::Mischief(match r.below(4) {
                 0 => Mischief::Drop,
                 1 => Mischief::Duplicate,
                 2 => Mischief::Reorder,
-                3 => Mischief::Corrupt,
-                _ => Mischief::Delay(500 + r.below(3_500)),
+                _ => Mischief::Corrupt,
             }),
-            20 => Trouble::ServerDown(1_000 + r.below(8_000)),
-            21 => Trouble::OutOfKvMemory,
-            22 => Trouble::Partition(500 + r.below(12_000)),
+            20 | 21 => Trouble::Mischief(Mischief::Delay(500 + r.below(3_500))),
+            22 => Trouble::ServerDown(1_000 + r.below(8_000)),
+            23 => Trouble::OutOfKvMemory,
+            24 => Trouble::Partition(500 + r.below(12_000)),
             _ => Trouble::Join,
         }
     }
 
-    /// Misfortunes seldom come singly: the next plan is loaded, what was lost is being computed again.
-    fn strike_while_it_mends(&mut self) {
+    /// Misfortunes seldom come singly: another one soon after, or when the next plan is loaded and what was lost is computed again.
+    fn strike_again(&mut self) {
         let plans = |room: &Room| {
             room.events(HOST)
                 .filter(|event| matches!(event, Event::Ready { .. }))
@@ -323,11 +324,14 @@ impl<'a> Play<'a> {
         };
         let before = plans(&self.room);
         let mended = |room: &Room| plans(room) > before;
-        if self.asked && self.room.run_until(MENDED_MS, mended) {
-            self.room.run(self.random.below(REPLAYED_MS));
-            let trouble = self.trouble();
-            self.strike(trouble);
-        }
+        let wait_ms = match self.random.below(2) {
+            0 => self.random.below(SOON_MS),
+            _ if self.room.run_until(MENDED_MS, mended) => self.random.below(REPLAYED_MS),
+            _ => return,
+        };
+        self.room.run(wait_ms);
+        let trouble = self.trouble();
+        self.strike(trouble);
     }
 
     /// Somebody other than the host who is still in the room.
@@ -343,7 +347,10 @@ impl<'a> Play<'a> {
 
     fn strike(&mut self, trouble: Trouble) {
         let victim = self.victim();
-        self.corrupted |= trouble == Trouble::Mischief(Mischief::Corrupt);
+        self.excused |= matches!(
+            trouble,
+            Trouble::Hang | Trouble::Mischief(Mischief::Corrupt | Mischief::Drop)
+        );
         self.say(&format!(
             "{trouble:?}, phone {:?}",
             victim.map(|victim| victim.0)
@@ -485,16 +492,18 @@ impl<'a> Play<'a> {
         }
     }
 
-    /// Nobody is accused of anything, unless a message was damaged on its way.
+    /// Nobody is accused of anything, and no answer gets stuck, unless a message was damaged or lost on its way, or an engine hangs.
     fn check_manners(&self) -> Result<(), String> {
         let accused = |event: &Event| match event {
             Event::Failed { fault, .. } | Event::Interrupted { fault } => {
-                fault.code == "member.misbehaved" || fault.code.starts_with("proto.")
+                fault.code == "member.misbehaved"
+                    || fault.code.starts_with("proto.")
+                    || fault.code == "answer.stalled"
             }
             _ => false,
         };
         for (id, phone) in &self.room.phones {
-            if !self.corrupted && phone.events.iter().any(|(_, event)| accused(event)) {
+            if !self.excused && phone.events.iter().any(|(_, event)| accused(event)) {
                 return Err(format!("phone {} accuses another one", id.0));
             }
         }
