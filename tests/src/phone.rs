@@ -146,6 +146,8 @@ pub struct Phone {
     pub clock_ahead_ms: u64,
     compute: Box<dyn Compute>,
     free_at_ms: u64,
+    /// Its device is gone until something is loaded again.
+    lost: bool,
 }
 
 impl Phone {
@@ -171,6 +173,7 @@ impl Phone {
             clock_ahead_ms: 0,
             compute,
             free_at_ms: 0,
+            lost: false,
         }
     }
 
@@ -226,9 +229,12 @@ impl Phone {
         if let Job::Run { columns, .. } = &job {
             self.columns_run += u64::from(*columns);
         }
+        self.lost &= !matches!(job, Job::Load { .. });
         let is_fetch = matches!(job, Job::Fetch { .. });
         let results = match &job {
-            Job::Run { .. } if take(&mut self.ailment.broken_runs) => {
+            Job::Run { .. } if self.lost || take(&mut self.ailment.broken_runs) => {
+                self.lost = true;
+                self.compute.lose_everything();
                 vec![failed("engine.device_lost")]
             }
             Job::Run { .. } if take(&mut self.ailment.starved_runs) => {

@@ -288,6 +288,11 @@ impl Compute for Adding {
         }
     }
 
+    fn lose_everything(&mut self) {
+        self.loaded.clear();
+        self.rows.clear();
+    }
+
     fn resident_bytes(&self) -> u64 {
         UNIT_BYTES * self.rows.len() as u64
     }

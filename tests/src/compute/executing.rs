@@ -139,6 +139,10 @@ impl Compute for Executing {
         }
     }
 
+    fn lose_everything(&mut self) {
+        self.executor = None;
+    }
+
     fn resident_bytes(&self) -> u64 {
         self.executor.as_ref().map_or(0, Executor::resident_bytes)
     }

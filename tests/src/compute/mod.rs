@@ -15,6 +15,9 @@ pub trait Compute {
     /// Does a job.
     fn work(&mut self, job: Job) -> Results;
 
+    /// Its device is gone, and everything it held.
+    fn lose_everything(&mut self);
+
     /// Bytes it holds.
     fn resident_bytes(&self) -> u64;
 }
