@@ -305,13 +305,13 @@ impl<'a> Play<'a> {
             15 => Trouble::OutOfMemory,
             16 => Trouble::Hang,
             17 => Trouble::Quota,
-            18 | 19 => Trouble::Mischief(match r.below(4) {
+            18 | 19 => Trouble::Mischief(match r.below(3) {
                 0 => Mischief::Drop,
-                1 => Mischief::Duplicate,
-                2 => Mischief::Reorder,
+                1 => Mischief::Reorder,
                 _ => Mischief::Corrupt,
             }),
-            20..=22 => Trouble::Mischief(Mischief::Delay(500 + r.below(5_500))),
+            20 => Trouble::Mischief(Mischief::Delay(500 + r.below(5_500))),
+            21 | 22 => Trouble::Mischief(Mischief::Duplicate(r.below(5_000))),
             23 => Trouble::ServerDown(1_000 + r.below(8_000)),
             24 => Trouble::OutOfKvMemory,
             25 => Trouble::Partition(500 + r.below(12_000)),

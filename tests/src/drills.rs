@@ -336,7 +336,9 @@ pub fn reordered_and_doubled() -> Row {
     let mut times = Vec::new();
     for mischief in [
         Mischief::Reorder,
-        Mischief::Duplicate,
+        Mischief::Duplicate(0),
+        Mischief::Duplicate(300),
+        Mischief::Delay(2_000),
         Mischief::Drop,
         Mischief::Corrupt,
     ] {

@@ -93,8 +93,8 @@ enum Happening {
 pub enum Mischief {
     /// One is lost, though channels are reliable.
     Drop,
-    /// One comes twice.
-    Duplicate,
+    /// One comes twice, the second time so many ms later.
+    Duplicate(u64),
     /// One comes after its successors.
     Reorder,
     /// One has a flipped bit in its header.
@@ -596,7 +596,9 @@ impl Room {
         let mut message = message;
         match mischief {
             Some(Mischief::Drop) => return,
-            Some(Mischief::Duplicate) => self.at(at_ms, Happening::Message(message.clone())),
+            Some(Mischief::Duplicate(ms)) => {
+                self.at(at_ms + ms, Happening::Message(message.clone()));
+            }
             Some(Mischief::Reorder) => {
                 return self.at(at_ms + LATE_MS, Happening::Message(message));
             }
@@ -726,10 +728,12 @@ impl Room {
         else {
             return;
         };
+        // A page that stands still asks nobody.
+        let asks = self.phone(member).frozen.is_none();
         let host = self.phones.get(&MemberId::HOST);
         let answers = host.is_some_and(|host| host.frozen.is_none() && !host.is_over());
-        let admitted =
-            (answers && self.now_ms >= self.server_up_at_ms).then(|| self.host().allocate_member());
+        let admitted = (asks && answers && self.now_ms >= self.server_up_at_ms)
+            .then(|| self.host().allocate_member());
         let Some(Ok(me)) = admitted else {
             return self.at(self.now_ms + KNOCK_MS, Happening::Knock(page));
         };

@@ -183,6 +183,10 @@ impl Peer {
     }
 
     fn on_connected(&mut self, member: MemberId) {
+        if self.is_seeking() && member != MemberId::HOST {
+            // It is in no room now; the host introduces it again, under a new number.
+            return self.outbox.push(Output::Disconnect { member });
+        }
         let link = Link {
             pulse: Pulse::new(self.now_ms),
             assembler: Assembler::default(),
