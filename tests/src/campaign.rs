@@ -20,6 +20,8 @@ use crate::{
 };
 
 const HOST: MemberId = MemberId::HOST;
+/// Of one unit for one column, ms: an answer takes longer than its troubles.
+const UNIT_MS: f64 = 5.0;
 /// Faults strike within this time after the room begins to load, ms.
 const TROUBLED_MS: u64 = 1_500;
 /// A fault is noticed and mended within this time, unless phones are missing; what was lost is computed again within that, ms.
@@ -140,14 +142,14 @@ impl<'a> Play<'a> {
             budgets.push(usable(units.div_ceil(peers + 1) + 1 + random.below(3)));
         }
         let network = Network::new(random.draw(), random.below(25));
-        let model = Model::Adding(Arc::new(graph(blocks)), 1.0);
+        let model = Model::Adding(Arc::new(graph(blocks)), UNIT_MS);
         let room = Room::open(model, CLASS, &budgets, network);
         let prompt = (0..1 + random.below(20)).map(|_| random.below(101) as u32);
         Self {
             prompt: prompt.collect(),
             others: random.below(4) as u32,
             beside: Vec::new(),
-            tokens: 8 + random.below(25) as u32,
+            tokens: 12 + random.below(28) as u32,
             random,
             room,
             blocks,
