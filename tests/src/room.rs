@@ -603,8 +603,13 @@ impl Room {
                 return self.at(at_ms + LATE_MS, Happening::Message(message));
             }
             Some(Mischief::Corrupt) => {
-                // Any byte of the header, the magic number among them.
-                let byte = (self.sequence % proto::frame::HEADER_BYTES as u64) as usize;
+                // Any byte of the header, the magic number among them; flags and the request's number excepted, with which it may
+                // be a right frame of another answer. Nothing but DTLS tells these apart.
+                let bytes = [0..3, 4..8, 12..proto::frame::HEADER_BYTES]
+                    .into_iter()
+                    .flatten();
+                let bytes: Vec<usize> = bytes.collect();
+                let byte = bytes[self.sequence as usize % bytes.len()];
                 message.bytes[byte] ^= 1 << (self.sequence % 8);
             }
             Some(Mischief::Delay(_)) | None => {}
