@@ -38,6 +38,8 @@ drills!(
     duplicated_tab,
     other_protocol,
     out_of_memory,
+    kv_out_of_memory,
+    weights_damaged,
     crash_while_loading,
     device_lost,
     engine_stuck,

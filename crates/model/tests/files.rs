@@ -318,12 +318,17 @@ fn a_manifest_holds_every_byte_of_a_segment_and_notices_any_flipped_bit() {
             .map(|range| range.end - range.start)
             .sum::<u64>()
     );
+    // A thousand flipped bits in all, spread over every chunk.
+    let flips = 1_000_usize.div_ceil(manifest.chunks.len());
     for chunk in &manifest.chunks {
         let mut bytes = TINY[chunk.offset as usize..chunk.end() as usize].to_vec();
         chunk.verify(&bytes).unwrap();
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 16;
-        assert_eq!(chunk.verify(&bytes).unwrap_err().code(), "model.chunk_hash");
+        for flip in 0..flips {
+            let (at, bit) = (flip * 7_919 % bytes.len(), 1 << (flip % 8));
+            bytes[at] ^= bit;
+            assert_eq!(chunk.verify(&bytes).unwrap_err().code(), "model.chunk_hash");
+            bytes[at] ^= bit;
+        }
     }
 }
 

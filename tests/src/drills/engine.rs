@@ -35,6 +35,60 @@ pub fn out_of_memory() -> Row {
 }
 
 /// A drill.
+pub fn kv_out_of_memory() -> Row {
+    let mut times = Vec::new();
+    for place in 0..2 {
+        let mut room = answering(&[4, 4, 4, 8]);
+        let victim = peers_in(&room)[place % peers_in(&room).len()];
+        let units = |room: &Room| {
+            let stages = room.plan().into_iter().flat_map(|plan| &plan.stages);
+            let own = stages.filter(|stage| stage.member == victim);
+            own.map(|stage| stage.units.len()).sum::<u32>()
+        };
+        let before = units(&room);
+        room.phone_mut(victim).ailment.starved_runs = 1;
+        let at_ms = room.now_ms;
+        let next_ms = next_token_ms(&mut room, at_ms);
+        let took = room.interruptions().contains(&"engine.out_of_memory");
+        times.push(next_ms.filter(|_| took && units(&room) < before));
+    }
+    row(
+        "out of memory when the KV of an answer grows",
+        "share reduced, planned anew <= 10 s",
+        10_000,
+        times,
+    )
+}
+
+/// A drill.
+pub fn weights_damaged() -> Row {
+    let mut room = answering(&[4, 4, 4, 4]);
+    let spare = room
+        .phones
+        .keys()
+        .copied()
+        .find(|member| !room.ring().contains(member))
+        .unwrap_or(HOST);
+    room.phone_mut(spare).ailment.damaged_loads = u32::MAX;
+    let lost = peers_in(&room)[0];
+    let at_ms = room.now_ms;
+    drop(room.close_tab(lost));
+    room.run(5_000);
+    let told = room.interruptions();
+    let tries = told.iter().filter(|code| **code == "model.chunk_hash");
+    let given_up = tries.count() == 3 && told.last() == Some(&"capacity");
+    room.join(usable_bytes(4));
+    let next_ms = next_token_ms(&mut room, at_ms);
+    let left_out = !room.ring().contains(&spare);
+    row(
+        "weights of a phone arrive damaged, also when fetched again",
+        "typed error; left out after three tries; goes on when a phone joins",
+        15_000,
+        vec![next_ms.filter(|_| given_up && left_out)],
+    )
+}
+
+/// A drill.
 pub fn crash_while_loading() -> Row {
     let mut room = answering(&[4, 24, 24]);
     let spare = room

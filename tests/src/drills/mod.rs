@@ -43,7 +43,7 @@ pub struct Row {
 pub type Drill = (&'static str, fn() -> Row);
 
 /// All of them.
-pub const DRILLS: [Drill; 26] = [
+pub const DRILLS: [Drill; 28] = [
     ("tab_closed", tab_closed),
     ("process_killed", process_killed),
     ("two_at_once", two_at_once),
@@ -59,6 +59,8 @@ pub const DRILLS: [Drill; 26] = [
     ("duplicated_tab", duplicated_tab),
     ("other_protocol", other_protocol),
     ("out_of_memory", out_of_memory),
+    ("kv_out_of_memory", kv_out_of_memory),
+    ("weights_damaged", weights_damaged),
     ("crash_while_loading", crash_while_loading),
     ("device_lost", device_lost),
     ("engine_stuck", engine_stuck),
