@@ -2,6 +2,7 @@
 //!
 //! Speed does not depend on what the weights are, so only a model file's header is needed.
 
+mod dispatches;
 #[cfg(target_arch = "wasm32")]
 mod javascript;
 mod kernels;
@@ -68,6 +69,7 @@ pub async fn measure_gpu(graph: &Graph, now_ms: impl Fn() -> f64) -> Result<Repo
     tokens::one_more(graph, &mut executor).await?;
     tokens.dispatches_per_token = Some(executor.dispatches() - before.0);
     tokens.objects_per_token = Some(device.objects_created() - before.1);
+    tokens.dispatches_per_layer = Some(dispatches::per_layer(graph, &device).await?);
     Ok(Report {
         executor: device.adapter_name(),
         bandwidth: Some(Bandwidth {

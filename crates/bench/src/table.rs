@@ -49,6 +49,12 @@ impl Display for Report {
                 "a token has {dispatches} dispatches and creates {objects} objects"
             )?;
         }
+        if let Some([hardware, software]) = tokens.dispatches_per_layer {
+            writeln!(
+                f,
+                "a layer has {hardware} dispatches with the kernels for hardware, {software} with those for software adapters"
+            )?;
+        }
         Ok(())
     }
 }

@@ -28,6 +28,8 @@ pub struct TokenSpeed {
     pub decode_tokens_per_s: f64,
     /// Of a GPU.
     pub dispatches_per_token: Option<u64>,
+    /// Of those, what one more layer adds, with the kernels for hardware and with those for software adapters.
+    pub dispatches_per_layer: Option<[u64; 2]>,
     /// Buffers, bind groups, pipelines and so on that a token creates on a GPU.
     pub objects_per_token: Option<u64>,
 }
@@ -96,6 +98,7 @@ pub async fn measure<E: Executor>(
         prefill_tokens_per_s: f64::from(PROMPT_COLUMNS) / prompt_ms * 1e3,
         decode_tokens_per_s: f64::from(ANSWER_COLUMNS) / answer_ms * 1e3,
         dispatches_per_token: None,
+        dispatches_per_layer: None,
         objects_per_token: None,
     };
     Ok((speed, executor))
