@@ -115,3 +115,32 @@ fn a_wrong_executor_is_refused() {
         assert_eq!(error.code(), "engine.self_test", "fault {index}: {error}");
     }
 }
+
+#[test]
+fn the_next_variant_takes_the_place_of_a_wrong_one() {
+    let first_right = |variants: &[f32]| {
+        let make = async |spoilt_by: f32, setup: Setup| {
+            Ok(Faulty {
+                executor: CpuExecutor::new(setup)?,
+                spoil: move |_: &Step, out: &mut Vec<f32>| out[5] += spoilt_by * largest(out),
+            })
+        };
+        block_on(self_test::first_right(
+            &llama(Shape::ODD),
+            CLASS,
+            variants,
+            make,
+        ))
+    };
+    let passed = first_right(&[0.01, 0.0, 0.02]).unwrap();
+    assert_eq!(passed.variant, 0.0);
+    let [(wrong, error)] = &passed.refused[..] else {
+        panic!("{:?}", passed.refused);
+    };
+    assert_eq!((*wrong, error.code()), (0.01, "engine.self_test"));
+    assert_eq!(first_right(&[0.0, 0.01]).unwrap().refused.len(), 0);
+    assert_eq!(
+        first_right(&[0.01, 0.02]).unwrap_err().code(),
+        "engine.self_test"
+    );
+}

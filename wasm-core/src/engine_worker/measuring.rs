@@ -24,27 +24,31 @@ pub async fn cpu(graph: &Graph, class: NumericClass) -> Result<EngineProfile, Fa
     ))
 }
 
-/// The GPU's.
+/// The GPU's, and the device with the kernels that passed; other kernels that did not are told.
 pub async fn gpu(
     graph: &Graph,
     class: NumericClass,
     device: &GpuDevice,
-) -> Result<EngineProfile, Fault> {
-    let of = async {
-        self_test::run(graph, class, async |setup| GpuExecutor::new(device, setup)).await?;
-        profile::measure(
-            graph,
-            class,
-            async |setup| GpuExecutor::new(device, setup),
-            now_ms,
-        )
-        .await
-    };
-    Ok(named(
-        EngineKind::Gpu,
-        device.adapter_name(),
-        of.await.map_err(|error| of_engine(&error))?,
-    ))
+    refused: impl Fn(Fault),
+) -> Result<(EngineProfile, GpuDevice), Fault> {
+    let with = |kernels| device.clone().with_linear_kernels(kernels);
+    let variants = device.variants();
+    let make = async |kernels, setup| GpuExecutor::new(&with(kernels), setup);
+    let passed = self_test::first_right(graph, class, &variants, make).await;
+    let passed = passed.map_err(|error| of_engine(&error))?;
+    for (_, error) in &passed.refused {
+        refused(of_engine(error));
+    }
+    let device = with(passed.variant);
+    let numbers = profile::measure(
+        graph,
+        class,
+        async |setup| GpuExecutor::new(&device, setup),
+        now_ms,
+    );
+    let numbers = numbers.await.map_err(|error| of_engine(&error))?;
+    let variant = format!("{}, {}", device.adapter_name(), passed.variant);
+    Ok((named(EngineKind::Gpu, variant, numbers), device))
 }
 
 fn named(

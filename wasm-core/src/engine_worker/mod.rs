@@ -11,7 +11,7 @@ mod store;
 
 use engine::{
     CpuExecutor, Executor, Input, Phase, Setup, Step, Want,
-    gpu::{GpuDevice, GpuExecutor},
+    gpu::{GpuDevice, GpuExecutor, LinearKernels},
 };
 use futures::{StreamExt, channel::mpsc};
 use model::{EngineKind, NumericClass, UnitRange, segment};
@@ -65,6 +65,8 @@ struct EngineWorker {
     chunks: Chunks,
     model: Option<ModelFile>,
     gpu: Option<GpuDevice>,
+    /// Of its kernels, those that passed the self-test; they stay when the device is lost and asked for again.
+    kernels: Option<LinearKernels>,
     executor: Option<AnyExecutor>,
 }
 
@@ -77,6 +79,7 @@ impl EngineWorker {
             chunks,
             model: None,
             gpu: None,
+            kernels: None,
             executor: None,
         }
     }
@@ -186,11 +189,18 @@ impl EngineWorker {
         let mut failure = None;
         if only != Some(EngineKind::Cpu) {
             let measured = match self.gpu().await {
-                Ok(device) => measuring::gpu(&graph, class, &device).await,
+                Ok(device) => {
+                    let tell = |fault| self.post(&FromEngine::Notice(fault));
+                    measuring::gpu(&graph, class, &device, tell).await
+                }
                 Err(fault) => Err(fault),
             };
             match measured {
-                Ok(profile) => engines.push(profile),
+                Ok((profile, device)) => {
+                    self.kernels = Some(device.linear_kernels());
+                    self.gpu = Some(device);
+                    engines.push(profile);
+                }
                 Err(fault) => failure = Some(fault),
             }
         }
@@ -291,6 +301,10 @@ impl EngineWorker {
                 detail: error.to_string(),
             })
         })?;
+        let device = match self.kernels {
+            Some(kernels) => device.with_linear_kernels(kernels),
+            None => device,
+        };
         self.gpu = Some(device.clone());
         Ok(device)
     }

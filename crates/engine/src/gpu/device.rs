@@ -31,6 +31,15 @@ pub enum LinearKernels {
     Serial,
 }
 
+impl core::fmt::Display for LinearKernels {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Parallel => "kernels for hardware",
+            Self::Serial => "kernels without barriers",
+        })
+    }
+}
+
 /// Largest binding asked for, whatever the adapter offers: every WebGPU device has it.
 const MAX_BINDING_BYTES: u64 = 128 << 20;
 
@@ -107,6 +116,14 @@ impl GpuDevice {
         }
     }
 
+    /// Kernels to try, those that suit the kind of adapter first.
+    pub fn variants(&self) -> [LinearKernels; 2] {
+        match self.linear {
+            LinearKernels::Parallel => [LinearKernels::Parallel, LinearKernels::Serial],
+            LinearKernels::Serial => [LinearKernels::Serial, LinearKernels::Parallel],
+        }
+    }
+
     /// This device with other kernels than its kind of adapter suggests.
     pub fn with_linear_kernels(self, linear: LinearKernels) -> Self {
         Self { linear, ..self }
@@ -140,7 +157,8 @@ impl GpuDevice {
         locked(&self.kernels)
     }
 
-    pub(super) fn linear_kernels(&self) -> LinearKernels {
+    /// Which kernels run on it.
+    pub fn linear_kernels(&self) -> LinearKernels {
         self.linear
     }
 
