@@ -204,12 +204,14 @@ impl<'a> Play<'a> {
                         format!("failed: {}, fatal {fatal}", fault.message)
                     }
                     Event::Joined { member } => format!("joined as {}", member.0),
-                    Event::Finished { reason, .. } => format!("finished: {reason}"),
+                    Event::Finished { reason, .. } => format!("finished: {}", reason.word()),
                     Event::Left => "left".to_owned(),
                     Event::Members { .. }
                     | Event::Capacity { .. }
                     | Event::Explained { .. }
-                    | Event::Token { .. } => continue,
+                    | Event::Token { .. }
+                    | Event::Text { .. } => continue,
+                    Event::Refused { fault, .. } => format!("refused: {}", fault.message),
                 };
                 self.lines
                     .push(format!("{:8.3} s    {text}", *at_ms as f64 / 1000.0));

@@ -12,8 +12,8 @@ use door::{
 use model::{Graph, NumericClass};
 use plan::{MemberId, Plan};
 use session::{
-    Channel, Command, Computed, EngineChoice, Event, Fault, Host, HostConfig, Input, JobId,
-    ModelReference, Output, Peer, PeerConfig,
+    Asker, Channel, Command, Computed, EngineChoice, Event, Fault, Host, HostConfig, Input, JobId,
+    ModelReference, Output, Peer, PeerConfig, Writer,
 };
 
 use crate::{
@@ -151,6 +151,7 @@ pub fn host_config(graph: &Arc<Graph>, class: NumericClass, budget_bytes: u64) -
             file: "/file".to_owned(),
             manifest: "/manifest".to_owned(),
         },
+        members_may_ask: true,
     }
 }
 
@@ -163,7 +164,14 @@ impl Room {
         network: Network,
     ) -> Self {
         let (host_bytes, peers) = budgets_bytes.split_first().unwrap();
-        let host = Host::new(host_config(model.graph(), class, *host_bytes)).unwrap();
+        let config = host_config(model.graph(), class, *host_bytes);
+        Self::hosted(config, model, peers, network)
+    }
+
+    /// The same, of a host with a configuration of its own.
+    pub fn hosted(config: HostConfig, model: Model, peers: &[u64], network: Network) -> Self {
+        let (class, host_bytes) = (config.class, config.budget_bytes);
+        let host = Host::new(config).unwrap();
         let mut room = Self {
             now_ms: 0,
             phones: BTreeMap::new(),
@@ -189,7 +197,7 @@ impl Room {
         room.add_phone(
             MemberId::HOST,
             machine,
-            *host_bytes,
+            host_bytes,
             storage,
             "host".to_owned(),
         );
@@ -307,11 +315,11 @@ impl Room {
     pub fn ask_until(&mut self, prompt_ids: &[u32], max_tokens: u32, stop_ids: Vec<u32>) -> u32 {
         self.question += 1;
         let question = Command::Generate {
-            question: self.question,
+            asker: Asker::host(self.question),
             prompt_ids: prompt_ids.to_vec(),
             max_tokens,
             stop_ids,
-            next_token: Box::new(|logits, _| greedy(logits)),
+            writer: Box::new(Greedy),
         };
         self.command(MemberId::HOST, question);
         self.question
@@ -415,7 +423,7 @@ impl Room {
         self.events(MemberId::HOST)
             .rev()
             .find_map(|event| match event {
-                Event::Finished { reason, .. } => Some(reason.as_str()),
+                Event::Finished { reason, .. } => Some(reason.word()),
                 _ => None,
             })
     }
@@ -552,6 +560,10 @@ impl Room {
                 if self.links.remove(&pair(me, member)) {
                     self.at(now_ms + 1, Happening::Disconnected(member, me));
                 }
+            }
+            Output::Asked { asker, payload } => {
+                let command = understood(asker, &payload);
+                self.input(me, Input::Command(command));
             }
             Output::Rejoin => {
                 let page = self.phone(me).page;
@@ -781,6 +793,45 @@ fn certificate(of: MemberId) -> Fingerprint {
 
 fn pair(a: MemberId, b: MemberId) -> (MemberId, MemberId) {
     (a.min(b), a.max(b))
+}
+
+/// Writes the likeliest tokens, as numbers.
+struct Greedy;
+
+impl Writer for Greedy {
+    fn next(&mut self, logits: &[f32], _ids: &[u32]) -> u32 {
+        greedy(logits)
+    }
+
+    fn text(&mut self, id: u32) -> String {
+        format!("{id} ")
+    }
+
+    fn rest(&mut self) -> String {
+        ".".to_owned()
+    }
+}
+
+/// What a member asks, as numbers: tokens wanted, then the prompt.
+fn understood(asker: Asker, payload: &str) -> Command {
+    let ids: Result<Vec<u32>, _> = payload.split_whitespace().map(str::parse).collect();
+    match ids.as_deref() {
+        Ok([max_tokens, prompt @ ..]) => Command::Generate {
+            asker,
+            prompt_ids: prompt.to_vec(),
+            max_tokens: *max_tokens,
+            stop_ids: Vec::new(),
+            writer: Box::new(Greedy),
+        },
+        _ => Command::Refuse {
+            asker,
+            fault: Fault {
+                code: "simulated".to_owned(),
+                message: "Not numbers.".to_owned(),
+                remedy: "None.".to_owned(),
+            },
+        },
+    }
 }
 
 /// The likeliest token; the last of equals.

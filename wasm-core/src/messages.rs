@@ -127,9 +127,9 @@ pub enum ToSession {
     },
     /// Host: plan and load.
     Begin,
-    /// Host: answer.
+    /// Answer, or have it answered by the host.
     Generate(Question),
-    /// Host: end the answer.
+    /// End this page's latest answer.
     Stop,
     /// Leave the room.
     Leave,

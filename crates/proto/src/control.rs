@@ -11,6 +11,9 @@ use crate::view::{Fault, MemberView, ModelReference};
 /// Longest control message, bytes: what every browser's data channel takes in one piece.
 pub const MAX_CONTROL_BYTES: usize = 64 * 1024;
 
+/// Longest question, bytes.
+pub const MAX_QUESTION_BYTES: usize = 32 * 1024;
+
 /// What a member still has of one request, for the stage that a new plan gives it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cached {
@@ -35,6 +38,42 @@ pub struct Resume {
     pub position: u32,
     /// Of each stage in front of the head, in ring order.
     pub starts: Vec<Start>,
+}
+
+/// Why an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// The model ended it.
+    Stop,
+    /// It is as long as it may be.
+    Length,
+    /// Somebody stopped it.
+    Cancelled,
+}
+
+impl Ending {
+    /// As pages write it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// An answer in figures.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Generated tokens.
+    pub tokens: u32,
+    /// Why it ended.
+    pub reason: Ending,
+    /// ms from the question to the first token.
+    pub ms_to_first_token: f64,
+    /// Generated tokens after the first, per second.
+    pub tok_per_s: f64,
 }
 
 /// Where a stage begins again.
@@ -162,6 +201,39 @@ pub enum Control {
     EndRequest {
         /// Its number.
         request: u32,
+    },
+    /// Peer to host: a question of its page.
+    Ask {
+        /// The page's number for it.
+        question: u32,
+        /// What is asked, as pages write it; opaque here, at most [`MAX_QUESTION_BYTES`].
+        payload: String,
+    },
+    /// Peer to host: that answer is not wanted any more.
+    StopAnswer {
+        /// As in [`Self::Ask`].
+        question: u32,
+    },
+    /// Host to peer: the answer goes on.
+    Said {
+        /// As in [`Self::Ask`].
+        question: u32,
+        /// What is added.
+        text: String,
+    },
+    /// Host to peer: the answer ended.
+    Answered {
+        /// As in [`Self::Ask`].
+        question: u32,
+        /// Its figures.
+        summary: Summary,
+    },
+    /// Host to peer: there will be no answer.
+    Refused {
+        /// As in [`Self::Ask`].
+        question: u32,
+        /// Why.
+        fault: Fault,
     },
     /// Any to any, once a second.
     Ping {

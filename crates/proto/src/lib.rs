@@ -14,7 +14,7 @@ pub mod handshake;
 mod view;
 
 pub use assembly::Assembler;
-pub use control::{Cached, Control, Resume, Start};
+pub use control::{Cached, Control, Ending, Resume, Start, Summary};
 pub use envelope::PROTOCOL;
 pub use error::ProtoError;
 pub use frame::{Frame, FrameHeader, Slice, Wanted};

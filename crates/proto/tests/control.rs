@@ -13,7 +13,8 @@ use plan::{EngineProfile, Held, MemberId, Plan, Stage};
 use proptest::prelude::*;
 use proto::control::MAX_CONTROL_BYTES;
 use proto::{
-    Cached, Control, Fault, MemberView, ModelReference, PROTOCOL, ProtoError, Resume, Start,
+    Cached, Control, Ending, Fault, MemberView, ModelReference, PROTOCOL, ProtoError, Resume,
+    Start, Summary,
 };
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -163,6 +164,28 @@ fn messages() -> Vec<Control> {
             slot: 3,
         },
         Control::EndRequest { request: 9 },
+        Control::Ask {
+            question: 3,
+            payload: "왜?".to_owned(),
+        },
+        Control::StopAnswer { question: 3 },
+        Control::Said {
+            question: 3,
+            text: " because".to_owned(),
+        },
+        Control::Answered {
+            question: 3,
+            summary: Summary {
+                tokens: 7,
+                reason: Ending::Cancelled,
+                ms_to_first_token: 12.0,
+                tok_per_s: 3.5,
+            },
+        },
+        Control::Refused {
+            question: 3,
+            fault: fault(),
+        },
         Control::Ping { sent_ms: u64::MAX },
         Control::Pong { sent_ms: 0 },
         Control::Failed {

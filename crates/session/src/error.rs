@@ -30,6 +30,20 @@ pub enum SessionError {
         /// Limit.
         most: usize,
     },
+    /// More than a question may be.
+    #[error("the question has {bytes} bytes, at most {most} are sent")]
+    QuestionTooLong {
+        /// Of the question.
+        bytes: usize,
+        /// Limit.
+        most: usize,
+    },
+    /// The host asks itself.
+    #[error("this phone answers questions itself")]
+    HostAnswers,
+    /// The host keeps questions to itself.
+    #[error("in this room only the phone that started it asks")]
+    OnlyHostAsks,
     /// A question without tokens.
     #[error("the question is empty")]
     EmptyPrompt,
@@ -110,6 +124,9 @@ impl SessionError {
             Self::NotReady => "session.not_ready",
             Self::Busy => "session.busy",
             Self::QueueFull { .. } => "session.queue_full",
+            Self::QuestionTooLong { .. } => "question.too_long",
+            Self::HostAnswers => "session.host_answers",
+            Self::OnlyHostAsks => "session.only_host_asks",
             Self::EmptyPrompt => "prompt.empty",
             Self::PromptTooLong { .. } => "prompt.too_long",
             Self::UnknownToken { .. } => "prompt.unknown_token",
@@ -135,6 +152,9 @@ impl SessionError {
             Self::NotReady => "Load the model first and wait until every phone is ready.",
             Self::Busy => "Wait for the answer, or stop it.",
             Self::QueueFull { .. } => "Wait until some of them are answered.",
+            Self::QuestionTooLong { .. } => "Shorten the question.",
+            Self::HostAnswers => "Reload the page; if it happens again, report it.",
+            Self::OnlyHostAsks => "Ask on the phone that started the room.",
             Self::EmptyPrompt => "Write a question.",
             Self::PromptTooLong { .. } => {
                 "Shorten the question, or start a room with a longer context."

@@ -4,6 +4,7 @@
 
 #![deny(clippy::indexing_slicing)]
 
+mod asker;
 mod error;
 mod guard;
 mod history;
@@ -16,11 +17,12 @@ pub mod seam;
 mod turns;
 mod watch;
 
+pub use asker::Asker;
 pub use error::SessionError;
 pub use guard::{Guarded, Session};
 pub use host::{Host, HostConfig, MAX_MEMBERS};
 pub use peer::{Peer, PeerConfig};
 pub use seam::{
-    Channel, Command, Computed, EngineChoice, Event, Fault, Input, Job, JobId, ModelReference,
-    Output,
+    Channel, Command, Computed, Ending, EngineChoice, Event, Fault, Input, Job, JobId,
+    ModelReference, Output, Writer,
 };

@@ -2,8 +2,12 @@
 
 use model::{EngineKind, NumericClass, UnitKind, UnitRange};
 use plan::{EngineProfile, Explanation, MemberId, Plan, Stage};
-pub use proto::{Fault, MemberView, ModelReference};
+use proto::Summary;
+pub use proto::{Ending, Fault, MemberView, ModelReference};
+
 use serde::{Deserialize, Serialize};
+
+use crate::asker::Asker;
 
 /// Which executors a page allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -191,8 +195,17 @@ pub enum Input {
     Command(Command),
 }
 
-/// Chooses the next token: (logits of the last column, ids so far) -> id. The host's driver builds it from `text`.
-pub type NextToken = Box<dyn FnMut(&[f32], &[u32]) -> u32>;
+/// Writes one answer: chooses tokens, and knows their text. The host's driver builds it from `text`.
+pub trait Writer {
+    /// The next token, from the logits of the last column and the ids so far.
+    fn next(&mut self, logits: &[f32], ids: &[u32]) -> u32;
+
+    /// Text that a token adds; may be empty while a character is incomplete.
+    fn text(&mut self, id: u32) -> String;
+
+    /// Text that is left when the answer ends.
+    fn rest(&mut self) -> String;
+}
 
 /// What a person or the embedding page may ask for.
 pub enum Command {
@@ -200,20 +213,34 @@ pub enum Command {
     Begin,
     /// Host: answer a prompt, now or after those that asked before.
     Generate {
-        /// The page's number for it.
-        question: u32,
+        /// Who asked.
+        asker: Asker,
         /// Prompt as token ids; not empty.
         prompt_ids: Vec<u32>,
         /// Stop after so many generated tokens.
         max_tokens: u32,
         /// Generation ends when one of these is drawn.
         stop_ids: Vec<u32>,
-        /// Sampler.
-        next_token: NextToken,
+        /// Sampler and text.
+        writer: Box<dyn Writer>,
     },
-    /// Host: end an answer at once, or forget a question that waits.
+    /// Host: a question of a member cannot be answered.
+    Refuse {
+        /// Who asked.
+        asker: Asker,
+        /// Why.
+        fault: Fault,
+    },
+    /// Peer: ask the host. [`Event::Text`], [`Event::Finished`] and [`Event::Refused`] tell what comes of it.
+    Ask {
+        /// This page's number for it.
+        question: u32,
+        /// What is asked, for the host's driver.
+        payload: String,
+    },
+    /// End an answer of this page at once, or forget a question that waits.
     Stop {
-        /// As in [`Self::Generate`].
+        /// This page's number for it.
         question: u32,
     },
     /// Host: go to a plan of these stages at a token boundary, once its phones have the weights.
@@ -262,6 +289,13 @@ pub enum Output {
     Disconnect {
         /// To whom.
         member: MemberId,
+    },
+    /// Host: a member asks. [`Command::Generate`] or [`Command::Refuse`] follows.
+    Asked {
+        /// Who.
+        asker: Asker,
+        /// As it was given to [`Command::Ask`].
+        payload: String,
     },
     /// The host was lost: ask at the server to be let in again until that succeeds or the session is over. [`Input::Readmitted`] tells
     /// the new number; then the channels to the host open.
@@ -322,23 +356,41 @@ pub enum Event {
         /// What was lost, or is missing.
         fault: Fault,
     },
-    /// One token of the answer.
+    /// Host: one token of an answer to its own page.
     Token {
         /// Of which question.
         question: u32,
         /// Token id.
         id: u32,
+        /// Text that it adds.
+        text: String,
         /// ms since the request was given.
         at_ms: f64,
     },
-    /// The answer ended.
+    /// Peer: an answer to its own page goes on.
+    Text {
+        /// Of which question.
+        question: u32,
+        /// What is added.
+        text: String,
+        /// ms since it was asked.
+        at_ms: f64,
+    },
+    /// Peer: there will be no answer, or no more of it.
+    Refused {
+        /// To which question.
+        question: u32,
+        /// Why.
+        fault: Fault,
+    },
+    /// An answer to this page ended.
     Finished {
         /// Of which question.
         question: u32,
         /// Generated tokens.
         tokens: u32,
-        /// `stop`, `length` or `cancelled`.
-        reason: String,
+        /// Why.
+        reason: Ending,
         /// ms to the first token.
         ms_to_first_token: f64,
         /// Generated tokens after the first, per second.
@@ -353,4 +405,23 @@ pub enum Event {
     },
     /// The session ended in good order.
     Left,
+}
+
+impl Event {
+    /// An answer ended, with these figures.
+    pub(crate) const fn finished(question: u32, summary: Summary) -> Self {
+        let Summary {
+            tokens,
+            reason,
+            ms_to_first_token,
+            tok_per_s,
+        } = summary;
+        Self::Finished {
+            question,
+            tokens,
+            reason,
+            ms_to_first_token,
+            tok_per_s,
+        }
+    }
 }

@@ -337,7 +337,7 @@ proptest! {
 
     #[test]
     fn noise_from_a_peer_never_breaks_a_page(
-        noise in prop::collection::vec((any::<bool>(), any::<bool>(), prop::collection::vec(any::<u8>(), 0..200), 0..21_u8), 1..20),
+        noise in prop::collection::vec((any::<bool>(), any::<bool>(), prop::collection::vec(any::<u8>(), 0..200), 0..27_u8), 1..20),
     ) {
         let mut room = room_of(&[4, 4, 4]);
         room.ask(&PROMPT, 30);

@@ -70,7 +70,7 @@ impl Phone {
         self.page.to_session(&ToSession::Begin).map_err(rejection)
     }
 
-    /// Host: `{prompt? | messages?, maxTokens, temperature?, topK?, topP?, minP?, repeatPenalty?, seed?}`. The answer comes as events.
+    /// Asks: `{prompt? | messages?, maxTokens, temperature?, topK?, topP?, minP?, repeatPenalty?, seed?}`. The answer comes as events.
     pub fn generate(&self, request: JsValue) -> Result<(), JsValue> {
         let request: Request = value::from_js(request).map_err(rejection)?;
         self.page
@@ -78,7 +78,7 @@ impl Phone {
             .map_err(rejection)
     }
 
-    /// Host: end the answer at the next token.
+    /// Ends the latest answer to this page at the next token.
     pub fn stop(&self) -> Result<(), JsValue> {
         self.page.to_session(&ToSession::Stop).map_err(rejection)
     }

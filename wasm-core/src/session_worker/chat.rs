@@ -3,7 +3,8 @@
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use model::gguf;
-use session::{Command, Fault};
+use plan::MemberId;
+use session::{Asker, Command, Fault, Writer};
 use text::{ChatTemplate, DecodeStream, Forced, Sampler, TextError, Tokenizer, Vocabulary};
 
 use crate::{
@@ -16,20 +17,8 @@ pub struct Chat {
     tokenizer: Tokenizer,
     /// A model without one still continues raw text.
     template: Result<ChatTemplate, TextError>,
-    /// Number of the latest question.
-    latest: u32,
-    /// The answers being written, by question.
-    answers: Rc<RefCell<BTreeMap<u32, Answer>>>,
-}
-
-/// An answer so far.
-pub struct Answer {
-    prompt_ids: Vec<u32>,
-    ids: Vec<u32>,
-    text: String,
-    stream: DecodeStream,
-    /// The beginning it was given.
-    start: Rc<RefCell<Forced>>,
+    /// Answers to this page that ended just now, by question.
+    finished: Rc<RefCell<BTreeMap<u32, Finished>>>,
 }
 
 /// An answer that ended.
@@ -56,84 +45,50 @@ impl Chat {
         Ok(Self {
             tokenizer,
             template: ChatTemplate::new(&vocabulary),
-            latest: 0,
-            answers: Rc::default(),
+            finished: Rc::default(),
         })
     }
 
-    /// A question in ids, with the sampler that draws its answer.
+    /// A question in ids, with the writer of its answer.
     ///
     /// # Errors
     /// Templates that refuse the messages, sampling options out of range.
-    pub fn ask(&mut self, question: Question) -> Result<Command, Fault> {
-        let prompt_ids = self
-            .prompt_ids(&question.prompt)
-            .map_err(|error| of_text(&error))?;
-        let mut sampler =
-            Sampler::new(question.sampling, question.seed).map_err(|error| of_text(&error))?;
+    pub fn ask(&self, asker: Asker, question: &Question) -> Result<Command, Fault> {
+        self.command(asker, question)
+            .map_err(|error| of_text(&error))
+    }
+
+    fn command(&self, asker: Asker, question: &Question) -> Result<Command, TextError> {
+        let prompt_ids = self.prompt_ids(&question.prompt)?;
+        let sampler = Sampler::new(question.sampling, question.seed)?;
         let start_ids = match &question.answer_start {
-            Some(start) => self.tokenizer.encode(start, false, false),
-            None => Ok(Vec::new()),
+            Some(start) => self.tokenizer.encode(start, false, false)?,
+            None => Vec::new(),
         };
-        let start_ids = start_ids.map_err(|error| of_text(&error))?;
         let start_tokens = u32::try_from(start_ids.len()).unwrap_or(u32::MAX);
-        let start = Rc::new(RefCell::new(Forced::new(start_ids)));
-        let answer = Answer {
-            start: Rc::clone(&start),
-            prompt_ids: prompt_ids.clone(),
-            ids: Vec::new(),
-            text: String::new(),
-            stream: self.tokenizer.decode_stream(),
-        };
-        self.latest += 1;
-        let number = self.latest;
-        // The session may refuse the question: it is written down with its first token.
-        let mut mine = Some(answer);
-        let answers = Rc::clone(&self.answers);
         Ok(Command::Generate {
-            question: number,
-            prompt_ids,
+            asker,
             max_tokens: question.max_tokens.saturating_add(start_tokens),
             stop_ids: self.tokenizer.stop_ids().to_vec(),
-            next_token: Box::new(move |logits, history| {
-                if let Some(answer) = mine.take() {
-                    answers.borrow_mut().insert(number, answer);
-                }
-                let given = start.borrow_mut().next(logits);
-                given.unwrap_or_else(|| sampler.next(logits, history))
+            writer: Box::new(Answer {
+                asker,
+                sampler,
+                start: Forced::new(start_ids),
+                stream: self.tokenizer.decode_stream(),
+                so_far: Finished {
+                    prompt_ids: prompt_ids.clone(),
+                    ..Finished::default()
+                },
+                finished: Rc::clone(&self.finished),
             }),
+            prompt_ids,
         })
     }
 
-    /// Number of what was asked last.
-    pub const fn latest(&self) -> u32 {
-        self.latest
-    }
-
-    /// Text that a token adds to an answer; may be empty while a character is incomplete.
-    pub fn add(&self, question: u32, id: u32) -> String {
-        let mut answers = self.answers.borrow_mut();
-        let Some(answer) = answers.get_mut(&question) else {
-            return String::new();
-        };
-        answer.ids.push(id);
-        let piece = answer.stream.push(id);
-        answer.text.push_str(&piece);
-        piece
-    }
-
-    /// Ends an answer; one that ended before its first token is empty.
-    pub fn finish(&self, question: u32) -> Finished {
-        let Some(mut answer) = self.answers.borrow_mut().remove(&question) else {
-            return Finished::default();
-        };
-        answer.text.push_str(&answer.stream.finish());
-        Finished {
-            prompt_ids: answer.prompt_ids,
-            ids: answer.ids,
-            text: answer.text,
-            start_log_likelihood: answer.start.borrow().log_likelihood(),
-        }
+    /// An answer to this page that ended just now.
+    pub fn take_finished(&self, question: u32) -> Finished {
+        let finished = self.finished.borrow_mut().remove(&question);
+        finished.unwrap_or_default()
     }
 
     fn prompt_ids(&self, prompt: &Prompt) -> Result<Vec<u32>, TextError> {
@@ -145,5 +100,42 @@ impl Chat {
                     .encode(&template.render(messages, true)?, true, true)
             }
         }
+    }
+}
+
+/// An answer being written.
+struct Answer {
+    asker: Asker,
+    sampler: Sampler,
+    /// The beginning it was given.
+    start: Forced,
+    stream: DecodeStream,
+    so_far: Finished,
+    finished: Rc<RefCell<BTreeMap<u32, Finished>>>,
+}
+
+impl Writer for Answer {
+    fn next(&mut self, logits: &[f32], ids: &[u32]) -> u32 {
+        let given = self.start.next(logits);
+        given.unwrap_or_else(|| self.sampler.next(logits, ids))
+    }
+
+    fn text(&mut self, id: u32) -> String {
+        let piece = self.stream.push(id);
+        self.so_far.ids.push(id);
+        self.so_far.text.push_str(&piece);
+        piece
+    }
+
+    fn rest(&mut self) -> String {
+        let rest = self.stream.finish();
+        self.so_far.text.push_str(&rest);
+        self.so_far.start_log_likelihood = self.start.log_likelihood();
+        if self.asker.member == MemberId::HOST {
+            let answer = core::mem::take(&mut self.so_far);
+            let mut finished = self.finished.borrow_mut();
+            finished.insert(self.asker.question, answer);
+        }
+        rest
     }
 }

@@ -11,7 +11,7 @@ use futures::{StreamExt, channel::mpsc};
 use model::{NumericClass, gguf};
 use plan::MemberId;
 use session::{
-    Command, Event, Fault, Host, HostConfig, Input, ModelReference, Output, Peer, PeerConfig,
+    Asker, Command, Event, Fault, Host, HostConfig, Input, ModelReference, Output, Peer, PeerConfig,
 };
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::MessagePort;
@@ -20,7 +20,7 @@ use crate::{
     channel::link::LinkEvent,
     clock::{Timer, now_whole_ms},
     error::{BrowserError, of_model},
-    messages::{FromEngine, FromSession, Offer, ToEngine, ToSession},
+    messages::{FromEngine, FromSession, Offer, Question, ToEngine, ToSession},
     ports::{self, Parcel},
     random,
     threads::{self, Listening},
@@ -69,6 +69,8 @@ struct SessionWorker {
     opening: Option<Hosting>,
     machine: Option<Machine>,
     chat: Option<Chat>,
+    /// Number of this page's latest question.
+    question: u32,
     members: Members,
     timer: Option<(u64, Timer)>,
 }
@@ -115,6 +117,7 @@ impl SessionWorker {
             opening,
             machine: None,
             chat: None,
+            question: 0,
             members: Members::default(),
             timer: None,
         };
@@ -180,36 +183,46 @@ impl SessionWorker {
             ToSession::ConnectionFailed { member } => self.remove_member(member),
             ToSession::Signal { to, payload } => self.input(Input::LocalSignal { to, payload }),
             ToSession::Begin => self.input(Input::Command(Command::Begin)),
-            ToSession::Generate(question) => {
-                match self.chat.as_mut().map(|chat| chat.ask(question)) {
-                    Some(Ok(command)) => self.input(Input::Command(command)),
-                    Some(Err(fault)) => self.on_event(Event::Failed {
-                        fault,
-                        fatal: false,
-                    }),
-                    None => {
-                        let fault = BrowserError::Misuse {
-                            detail: "only the phone that started the room can ask".to_owned(),
-                        }
-                        .into();
-                        self.on_event(Event::Failed {
-                            fault,
-                            fatal: false,
-                        });
-                    }
-                }
-            }
+            ToSession::Generate(question) => self.ask(&question),
             ToSession::Stop => {
-                if let Some(chat) = &self.chat {
-                    let question = chat.latest();
-                    self.input(Input::Command(Command::Stop { question }));
-                }
+                let question = self.question;
+                self.input(Input::Command(Command::Stop { question }));
             }
             ToSession::Leave => match self.machine {
                 Some(_) => self.input(Input::Command(Command::Leave)),
                 None => self.on_event(Event::Left),
             },
         }
+    }
+
+    /// The host has the model's words; a guest sends its question there.
+    fn ask(&mut self, question: &Question) {
+        self.question += 1;
+        let number = self.question;
+        let command = match &self.chat {
+            Some(chat) => chat.ask(Asker::host(number), question),
+            None => written(question).map(|payload| Command::Ask {
+                question: number,
+                payload,
+            }),
+        };
+        match command {
+            Ok(command) => self.input(Input::Command(command)),
+            Err(fault) => self.on_event(Event::Failed {
+                fault,
+                fatal: false,
+            }),
+        }
+    }
+
+    /// A member's question becomes the host's work.
+    fn on_asked(&mut self, asker: Asker, payload: &str) {
+        let command = read(payload).and_then(|question| match &self.chat {
+            Some(chat) => chat.ask(asker, &question),
+            None => Err(unreadable()),
+        });
+        let command = command.unwrap_or_else(|fault| Command::Refuse { asker, fault });
+        self.input(Input::Command(command));
     }
 
     fn on_engine(&mut self, message: FromEngine) {
@@ -317,6 +330,7 @@ impl SessionWorker {
             class,
             engine: engine.into(),
             model: hosting.model,
+            members_may_ask: true,
         })?;
         self.machine = Some(Machine::host(host, self.credentials.clone()));
         Ok(())
@@ -356,6 +370,7 @@ impl SessionWorker {
                     self.members.remove(member);
                     self.to_page(&FromSession::Disconnect { member });
                 }
+                Output::Asked { asker, payload } => self.on_asked(asker, &payload),
                 Output::Rejoin => self.to_page(&FromSession::Rejoin),
                 Output::Event(event) => self.on_event(event),
             }
@@ -409,18 +424,12 @@ impl SessionWorker {
                 .map(drop)
                 .map_err(|thrown| BrowserError::thrown(&thrown))
         };
-        match (event, &self.chat) {
-            (Event::Token { question, id, .. }, Some(chat)) => {
-                set("text", chat.add(*question, *id).into())?;
-            }
-            (Event::Finished { question, .. }, Some(chat)) => {
-                let answer = chat.finish(*question);
-                set("text", answer.text.into())?;
-                set("ids", value::to_js(&answer.ids)?)?;
-                set("promptIds", value::to_js(&answer.prompt_ids)?)?;
-                set("startLogLikelihood", answer.start_log_likelihood.into())?;
-            }
-            _ => {}
+        if let (Event::Finished { question, .. }, Some(chat)) = (event, &self.chat) {
+            let answer = chat.take_finished(*question);
+            set("text", answer.text.into())?;
+            set("ids", value::to_js(&answer.ids)?)?;
+            set("promptIds", value::to_js(&answer.prompt_ids)?)?;
+            set("startLogLikelihood", answer.start_log_likelihood.into())?;
         }
         Ok(value)
     }
@@ -441,6 +450,22 @@ impl SessionWorker {
 /// The loop ends with its worker only.
 fn tell(to_loop: &ToLoop, happening: Happening) {
     drop(to_loop.unbounded_send(happening));
+}
+
+/// A question as it travels to the host.
+fn written(question: &Question) -> Result<String, Fault> {
+    serde_json::to_string(question).map_err(|_| unreadable())
+}
+
+fn read(payload: &str) -> Result<Question, Fault> {
+    serde_json::from_str(payload).map_err(|_| unreadable())
+}
+
+fn unreadable() -> Fault {
+    BrowserError::Misuse {
+        detail: "a question that cannot be read".to_owned(),
+    }
+    .into()
 }
 
 fn parsed(bytes: &[u8]) -> Result<gguf::Header, Fault> {

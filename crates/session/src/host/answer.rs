@@ -4,19 +4,19 @@ use std::collections::VecDeque;
 
 use proto::Resume;
 
-use crate::seam::NextToken;
+use crate::asker::Asker;
+use crate::seam::Writer;
 
 /// A question, its answer so far, and where it stands in the ring.
 pub(crate) struct Answer {
-    /// The page's number for it.
-    pub question: u32,
+    pub asker: Asker,
     pub asked_ms: u64,
     pub prompt_len: usize,
     /// Prompt, then generated tokens.
     pub ids: Vec<u32>,
     pub max_tokens: u32,
     pub stop_ids: Vec<u32>,
-    pub next_token: NextToken,
+    pub writer: Box<dyn Writer>,
     pub first_token_ms: u64,
     pub last_token_ms: u64,
     /// Compute ms of each stage, summed over `timed` generated columns.

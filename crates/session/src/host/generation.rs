@@ -1,9 +1,10 @@
 //! The token loop: of every request in flight the prompt in chunks, then token after token around the ring.
 
 use plan::MemberId;
-use proto::{Frame, Resume, Wanted};
+use proto::{Control, Ending, Frame, Resume, Wanted};
 
 use super::{Doing, Host};
+use crate::asker::Asker;
 use crate::error::SessionError;
 use crate::history;
 use crate::ring::{Outgoing, Pass};
@@ -308,14 +309,14 @@ impl Host {
         if !pass.prefill {
             answer.add_timings(&pass.timings);
         }
-        let id = (answer.next_token)(logits, &answer.ids);
+        let id = answer.writer.next(logits, &answer.ids);
         answer.progress.under_way = false;
         let stops = answer.stop_ids.contains(&id);
         if !pass.prefill && pass.columns == 1 {
             self.observe_lap(lap_ms, &pass.timings, alone);
         }
         if stops {
-            self.finish(request, "stop");
+            self.finish(request, Ending::Stop);
             return Ok(());
         }
         self.check_token(id)?;
@@ -332,14 +333,24 @@ impl Host {
         if answer.generated() == 1 {
             answer.first_token_ms = self.now_ms;
         }
-        self.outbox.event(Event::Token {
-            question: answer.question,
-            id,
-            at_ms: self.now_ms.saturating_sub(answer.asked_ms) as f64,
-        });
+        let text = answer.writer.text(id);
+        let Asker { member, question } = answer.asker;
+        match member {
+            MemberId::HOST => self.outbox.event(Event::Token {
+                question,
+                id,
+                text,
+                at_ms: self.now_ms.saturating_sub(answer.asked_ms) as f64,
+            }),
+            // A character that is not complete yet.
+            _ if text.is_empty() => {}
+            _ => self
+                .outbox
+                .control(member, &Control::Said { question, text }),
+        }
         let full = answer.progress.entered >= self.config.class.context_columns;
         match answer.generated() >= answer.max_tokens || full {
-            true => self.finish(request, "length"),
+            true => self.finish(request, Ending::Length),
             // Otherwise it goes on when the next plan is loaded.
             false if self.consider_move() => {}
             false => self.enter_next(request),

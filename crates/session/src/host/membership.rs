@@ -151,9 +151,11 @@ impl Host {
         }
         self.drift.forget(member);
         self.overlapping.forget(member);
+        self.forget_questions_of(member);
         if self.needs(member) {
             self.interrupt(error);
         }
+        self.admit();
         self.changed = true;
         self.update_capacity();
         self.fulfil_wish();

@@ -18,6 +18,7 @@ use model::{Graph, NumericClass};
 use plan::{Balancer, Drift, MemberId};
 use proto::{Control, Fault};
 
+use crate::asker::Asker;
 use crate::error::SessionError;
 use crate::outbox::Outbox;
 use crate::seam::{
@@ -53,6 +54,8 @@ pub struct HostConfig {
     pub engine: EngineChoice,
     /// Where every member finds the model.
     pub model: ModelReference,
+    /// Members may ask, too.
+    pub members_may_ask: bool,
 }
 
 /// What the engine of this page works on.
@@ -233,14 +236,27 @@ impl Host {
         let done = match command {
             Command::Begin => self.begin(),
             Command::Generate {
-                question,
+                asker,
                 prompt_ids,
                 max_tokens,
                 stop_ids,
-                next_token,
-            } => self.ask(question, prompt_ids, max_tokens, stop_ids, next_token),
+                writer,
+            } => {
+                // Who asked may be gone by now.
+                if self.members.contains_key(&asker.member)
+                    && let Err(error) = self.ask(asker, prompt_ids, max_tokens, stop_ids, writer)
+                {
+                    self.refuse(asker, error.into());
+                }
+                Ok(())
+            }
+            Command::Refuse { asker, fault } => {
+                self.refuse(asker, fault);
+                Ok(())
+            }
+            Command::Ask { .. } => Err(SessionError::HostAnswers),
             Command::Stop { question } => {
-                self.stop(question);
+                self.stop(Asker::host(question));
                 Ok(())
             }
             Command::Move { stages } => self.move_to(stages),

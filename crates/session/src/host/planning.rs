@@ -268,7 +268,7 @@ impl Host {
     }
 
     fn give_up(&mut self, why: Fault) {
-        self.end_all_requests();
+        self.end_all_requests(&why);
         self.drop_plan();
         self.wish = Wish::Nothing;
         self.outbox.fail(why);

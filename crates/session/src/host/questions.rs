@@ -3,35 +3,39 @@
 use std::collections::BTreeSet;
 
 use plan::MemberId;
-use proto::Control;
+use proto::control::MAX_QUESTION_BYTES;
+use proto::{Control, Ending, Fault, Summary};
 
 use super::answer::{Answer, Progress};
 use super::{Doing, Host, Wish};
+use crate::asker::Asker;
 use crate::error::SessionError;
-use crate::seam::{Event, NextToken};
+use crate::seam::{Event, Output, Writer};
 
 /// Questions that may wait for a slot.
 const MAX_WAITING: usize = 16;
+/// Of those, and of the answers in flight, so many may be of one member that is not the host.
+const MAX_PER_MEMBER: usize = 4;
 
 impl Host {
     pub(super) fn ask(
         &mut self,
-        question: u32,
+        asker: Asker,
         prompt_ids: Vec<u32>,
         max_tokens: u32,
         stop_ids: Vec<u32>,
-        next_token: NextToken,
+        writer: Box<dyn Writer>,
     ) -> Result<(), SessionError> {
         self.check_question(&prompt_ids)?;
         let prompt_columns = u32::try_from(prompt_ids.len()).unwrap_or(u32::MAX);
-        let answer = Answer {
-            question,
+        let mut answer = Answer {
+            asker,
             asked_ms: self.now_ms,
             prompt_len: prompt_ids.len(),
             ids: prompt_ids,
             max_tokens,
             stop_ids,
-            next_token,
+            writer,
             first_token_ms: self.now_ms,
             last_token_ms: self.now_ms,
             stage_ms: Vec::new(),
@@ -39,7 +43,7 @@ impl Host {
             progress: Progress::new(0, 0, prompt_columns, self.now_ms),
         };
         if max_tokens == 0 {
-            self.tell_finished(&answer, "length");
+            self.tell_finished(&mut answer, Ending::Length);
             return Ok(());
         }
         self.questions.push_back(answer);
@@ -130,15 +134,63 @@ impl Host {
     }
 
     /// Ends an answer at once; what is still on its way is stale.
-    pub(super) fn stop(&mut self, question: u32) {
+    pub(super) fn stop(&mut self, asker: Asker) {
         let mut answers = self.answers.iter();
-        if let Some((request, _)) = answers.find(|(_, answer)| answer.question == question) {
-            return self.finish(*request, "cancelled");
+        if let Some((request, _)) = answers.find(|(_, answer)| answer.asker == asker) {
+            return self.finish(*request, Ending::Cancelled);
         }
         let mut waiting = self.questions.iter();
-        let at = waiting.position(|answer| answer.question == question);
-        if let Some(answer) = at.and_then(|at| self.questions.remove(at)) {
-            self.tell_finished(&answer, "cancelled");
+        let at = waiting.position(|answer| answer.asker == asker);
+        if let Some(mut answer) = at.and_then(|at| self.questions.remove(at)) {
+            self.tell_finished(&mut answer, Ending::Cancelled);
+        }
+    }
+
+    /// A member wants to know something: the driver makes ids of it.
+    pub(super) fn on_asked(&mut self, member: MemberId, question: u32, payload: String) {
+        let asker = Asker { member, question };
+        let most = MAX_PER_MEMBER;
+        let refusal = match payload.len() {
+            bytes if bytes > MAX_QUESTION_BYTES => Some(SessionError::QuestionTooLong {
+                bytes,
+                most: MAX_QUESTION_BYTES,
+            }),
+            _ if !self.config.members_may_ask => Some(SessionError::OnlyHostAsks),
+            _ if self.asked_by(member) >= most => Some(SessionError::QueueFull { most }),
+            _ => None,
+        };
+        match refusal {
+            Some(error) => self.refuse(asker, error.into()),
+            None => self.outbox.push(Output::Asked { asker, payload }),
+        }
+    }
+
+    fn asked_by(&self, member: MemberId) -> usize {
+        let all = self.answers.values().chain(&self.questions);
+        all.filter(|answer| answer.asker.member == member).count()
+    }
+
+    /// There will be no answer.
+    pub(super) fn refuse(&mut self, asker: Asker, fault: Fault) {
+        let Asker { member, question } = asker;
+        match member {
+            MemberId::HOST => self.outbox.fail(fault),
+            _ if self.members.contains_key(&member) => self
+                .outbox
+                .control(member, &Control::Refused { question, fault }),
+            _ => {}
+        }
+    }
+
+    /// Nobody reads what a member that is gone had asked.
+    pub(super) fn forget_questions_of(&mut self, member: MemberId) {
+        self.questions
+            .retain(|answer| answer.asker.member != member);
+        let answers = self.answers.iter();
+        let of_member = answers.filter(|(_, answer)| answer.asker.member == member);
+        let requests: Vec<u32> = of_member.map(|(request, _)| *request).collect();
+        for request in requests {
+            self.end_request(request);
         }
     }
 
@@ -147,30 +199,40 @@ impl Host {
         !self.answers.contains_key(&request)
     }
 
-    pub(super) fn finish(&mut self, request: u32, reason: &str) {
-        let Some(answer) = self.end_request(request) else {
+    pub(super) fn finish(&mut self, request: u32, reason: Ending) {
+        let Some(mut answer) = self.end_request(request) else {
             return;
         };
         self.overlapping.wait(self.now_ms);
         self.note_stage_times(&answer);
-        self.tell_finished(&answer, reason);
+        self.tell_finished(&mut answer, reason);
         self.admit();
     }
 
-    fn tell_finished(&mut self, answer: &Answer, reason: &str) {
+    fn tell_finished(&mut self, answer: &mut Answer, reason: Ending) {
         let tokens = answer.generated();
         let to_first = answer.first_token_ms.saturating_sub(answer.asked_ms);
         let writing_s = answer.last_token_ms.saturating_sub(answer.first_token_ms) as f64 / 1000.0;
-        self.outbox.event(Event::Finished {
-            question: answer.question,
+        let summary = Summary {
             tokens,
-            reason: reason.to_owned(),
+            reason,
             ms_to_first_token: to_first as f64,
             tok_per_s: match writing_s > 0.0 {
                 true => f64::from(tokens.saturating_sub(1)) / writing_s,
                 false => 0.0,
             },
-        });
+        };
+        let text = answer.writer.rest();
+        let Asker { member, question } = answer.asker;
+        if member == MemberId::HOST {
+            return self.outbox.event(Event::finished(question, summary));
+        }
+        if !text.is_empty() {
+            self.outbox
+                .control(member, &Control::Said { question, text });
+        }
+        self.outbox
+            .control(member, &Control::Answered { question, summary });
     }
 
     /// Forgets an answer and makes what is on its way stale.
@@ -185,11 +247,18 @@ impl Host {
     }
 
     /// Nothing will be answered any more.
-    pub(super) fn end_all_requests(&mut self) {
-        self.questions.clear();
+    pub(super) fn end_all_requests(&mut self, why: &Fault) {
         let requests: Vec<u32> = self.answers.keys().copied().collect();
-        for request in requests {
-            self.end_request(request);
+        let answers = requests
+            .into_iter()
+            .filter_map(|request| self.end_request(request));
+        let answers: Vec<_> = answers.collect();
+        let waiting = core::mem::take(&mut self.questions);
+        for answer in answers.into_iter().chain(waiting) {
+            // This page is told once for all of its own.
+            if answer.asker.member != MemberId::HOST {
+                self.refuse(answer.asker, why.clone());
+            }
         }
     }
 

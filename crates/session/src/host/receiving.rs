@@ -5,6 +5,7 @@ use proto::{Control, ProtoError, Slice};
 
 use super::Host;
 use super::member::shown_fault;
+use crate::asker::Asker;
 use crate::error::SessionError;
 use crate::seam::{Channel, Output};
 
@@ -53,6 +54,11 @@ impl Host {
                 bytes_fetched,
             } => self.on_progress(from, epoch, [bytes_done, bytes_total, bytes_fetched]),
             Control::Prepared { epoch } => self.on_prepared(from, epoch),
+            Control::Ask { question, payload } => self.on_asked(from, question, payload),
+            Control::StopAnswer { question } => self.stop(Asker {
+                member: from,
+                question,
+            }),
             Control::Passed {
                 epoch,
                 request,
@@ -70,6 +76,9 @@ impl Host {
             | Control::Prepare { .. }
             | Control::Ready { .. }
             | Control::BeginRequest { .. }
+            | Control::Said { .. }
+            | Control::Answered { .. }
+            | Control::Refused { .. }
             | Control::EndRequest { .. } => self.expel(from, "only the host says that"),
         }
     }

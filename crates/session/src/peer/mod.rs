@@ -1,5 +1,6 @@
 //! The session of a page that joined: it holds a segment, or waits.
 
+mod asking;
 mod receiving;
 mod segment;
 
@@ -78,6 +79,8 @@ pub struct Peer {
     epoch: u32,
     /// Requests being answered, and the slots of their KV.
     live: BTreeMap<u32, u32>,
+    /// Questions of this page that the host has, and when they were asked.
+    asked: BTreeMap<u32, u64>,
     /// The latest request that the host announced, or ended; others up to this one are stale.
     newest_request: u32,
     over: bool,
@@ -102,6 +105,7 @@ impl Peer {
             seeking_since_ms: None,
             epoch: 0,
             live: BTreeMap::new(),
+            asked: BTreeMap::new(),
             newest_request: 0,
             over: false,
         }
@@ -150,6 +154,8 @@ impl Peer {
                 self.on_computed(job, result);
             }
             Input::Command(Command::Leave) => self.leave(),
+            Input::Command(Command::Ask { question, payload }) => self.ask(question, payload),
+            Input::Command(Command::Stop { question }) => self.stop(question),
             Input::Command(_) => self.outbox.fail(SessionError::HostOnly),
         }
         self.keep_time();
@@ -226,6 +232,7 @@ impl Peer {
             .retain(|_, doing| !matches!(doing, Doing::Load { .. }));
         self.epoch = 0;
         self.live.clear();
+        self.refuse_all();
         self.newest_request = 0;
         self.seeking_since_ms = Some(self.now_ms);
         let fault = SessionError::HostLost.into();

@@ -109,6 +109,9 @@ impl Peer {
                 return self.run_segment();
             }
             Control::EndRequest { request } => self.forget(request),
+            Control::Said { question, text } => self.on_said(question, text),
+            Control::Answered { question, summary } => self.on_answered(question, summary),
+            Control::Refused { question, fault } => self.on_refused(question, fault),
             Control::Failed { fault, .. } => self.end_for(fault),
             _ => {
                 return Err(SessionError::Misbehaved {
