@@ -209,8 +209,7 @@ impl<'a> Play<'a> {
                     Event::Members { .. }
                     | Event::Capacity { .. }
                     | Event::Explained { .. }
-                    | Event::Token { .. }
-                    | Event::Text { .. } => continue,
+                    | Event::Token { .. } => continue,
                     Event::Refused { fault, .. } => format!("refused: {}", fault.message),
                 };
                 self.lines

@@ -66,6 +66,8 @@ impl Ending {
 /// An answer in figures.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
+    /// Tokens of the prompt.
+    pub prompt_tokens: u32,
     /// Generated tokens.
     pub tokens: u32,
     /// Why it ended.
@@ -214,17 +216,21 @@ pub enum Control {
         /// As in [`Self::Ask`].
         question: u32,
     },
-    /// Host to peer: the answer goes on.
+    /// Host to peer: one token of the answer.
     Said {
         /// As in [`Self::Ask`].
         question: u32,
-        /// What is added.
+        /// Token id.
+        id: u32,
+        /// Text that it adds.
         text: String,
     },
     /// Host to peer: the answer ended.
     Answered {
         /// As in [`Self::Ask`].
         question: u32,
+        /// Text that was left.
+        rest: String,
         /// Its figures.
         summary: Summary,
     },

@@ -171,11 +171,14 @@ fn messages() -> Vec<Control> {
         Control::StopAnswer { question: 3 },
         Control::Said {
             question: 3,
+            id: 12,
             text: " because".to_owned(),
         },
         Control::Answered {
             question: 3,
+            rest: String::new(),
             summary: Summary {
+                prompt_tokens: 4,
                 tokens: 7,
                 reason: Ending::Cancelled,
                 ms_to_first_token: 12.0,

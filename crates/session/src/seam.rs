@@ -231,7 +231,7 @@ pub enum Command {
         /// Why.
         fault: Fault,
     },
-    /// Peer: ask the host. [`Event::Text`], [`Event::Finished`] and [`Event::Refused`] tell what comes of it.
+    /// Peer: ask the host. [`Event::Token`], [`Event::Finished`] and [`Event::Refused`] tell what comes of it.
     Ask {
         /// This page's number for it.
         question: u32,
@@ -356,7 +356,7 @@ pub enum Event {
         /// What was lost, or is missing.
         fault: Fault,
     },
-    /// Host: one token of an answer to its own page.
+    /// One token of an answer to this page.
     Token {
         /// Of which question.
         question: u32,
@@ -365,15 +365,6 @@ pub enum Event {
         /// Text that it adds.
         text: String,
         /// ms since the request was given.
-        at_ms: f64,
-    },
-    /// Peer: an answer to its own page goes on.
-    Text {
-        /// Of which question.
-        question: u32,
-        /// What is added.
-        text: String,
-        /// ms since it was asked.
         at_ms: f64,
     },
     /// Peer: there will be no answer, or no more of it.
@@ -387,6 +378,10 @@ pub enum Event {
     Finished {
         /// Of which question.
         question: u32,
+        /// Text that was left.
+        rest: String,
+        /// Tokens of the prompt.
+        prompt_tokens: u32,
         /// Generated tokens.
         tokens: u32,
         /// Why.
@@ -409,8 +404,9 @@ pub enum Event {
 
 impl Event {
     /// An answer ended, with these figures.
-    pub(crate) const fn finished(question: u32, summary: Summary) -> Self {
+    pub(crate) const fn finished(question: u32, rest: String, summary: Summary) -> Self {
         let Summary {
+            prompt_tokens,
             tokens,
             reason,
             ms_to_first_token,
@@ -418,6 +414,8 @@ impl Event {
         } = summary;
         Self::Finished {
             question,
+            rest,
+            prompt_tokens,
             tokens,
             reason,
             ms_to_first_token,

@@ -21,15 +21,11 @@ pub struct Chat {
     finished: Rc<RefCell<BTreeMap<u32, Finished>>>,
 }
 
-/// An answer that ended.
+/// What only the host knows of an answer that ended.
 #[derive(Default)]
 pub struct Finished {
     /// Of the prompt.
     pub prompt_ids: Vec<u32>,
-    /// Generated.
-    pub ids: Vec<u32>,
-    /// Decoded.
-    pub text: String,
     /// Of the beginning it was given, natural logarithm; 0 without one.
     pub start_log_likelihood: f64,
 }
@@ -75,10 +71,7 @@ impl Chat {
                 sampler,
                 start: Forced::new(start_ids),
                 stream: self.tokenizer.decode_stream(),
-                so_far: Finished {
-                    prompt_ids: prompt_ids.clone(),
-                    ..Finished::default()
-                },
+                prompt_ids: prompt_ids.clone(),
                 finished: Rc::clone(&self.finished),
             }),
             prompt_ids,
@@ -110,7 +103,7 @@ struct Answer {
     /// The beginning it was given.
     start: Forced,
     stream: DecodeStream,
-    so_far: Finished,
+    prompt_ids: Vec<u32>,
     finished: Rc<RefCell<BTreeMap<u32, Finished>>>,
 }
 
@@ -121,21 +114,18 @@ impl Writer for Answer {
     }
 
     fn text(&mut self, id: u32) -> String {
-        let piece = self.stream.push(id);
-        self.so_far.ids.push(id);
-        self.so_far.text.push_str(&piece);
-        piece
+        self.stream.push(id)
     }
 
     fn rest(&mut self) -> String {
-        let rest = self.stream.finish();
-        self.so_far.text.push_str(&rest);
-        self.so_far.start_log_likelihood = self.start.log_likelihood();
         if self.asker.member == MemberId::HOST {
-            let answer = core::mem::take(&mut self.so_far);
+            let answer = Finished {
+                prompt_ids: core::mem::take(&mut self.prompt_ids),
+                start_log_likelihood: self.start.log_likelihood(),
+            };
             let mut finished = self.finished.borrow_mut();
             finished.insert(self.asker.question, answer);
         }
-        rest
+        self.stream.finish()
     }
 }

@@ -4,7 +4,7 @@ mod chat;
 mod machine;
 mod members;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use door::{Credentials, Fingerprint, Fingerprints};
 use futures::{StreamExt, channel::mpsc};
@@ -71,8 +71,17 @@ struct SessionWorker {
     chat: Option<Chat>,
     /// Number of this page's latest question.
     question: u32,
+    /// Answers to this page as far as they have come, by question.
+    written: BTreeMap<u32, Written>,
     members: Members,
     timer: Option<(u64, Timer)>,
+}
+
+/// An answer so far.
+#[derive(Default)]
+struct Written {
+    ids: Vec<u32>,
+    text: String,
 }
 
 /// What a page starts a room with.
@@ -118,6 +127,7 @@ impl SessionWorker {
             machine: None,
             chat: None,
             question: 0,
+            written: BTreeMap::new(),
             members: Members::default(),
             timer: None,
         };
@@ -416,20 +426,34 @@ impl SessionWorker {
         }
     }
 
-    /// An event as a page sees it: with text where the session has ids.
-    fn for_page(&self, event: &Event) -> Result<JsValue, BrowserError> {
+    /// An event as a page sees it: an answer that ended has all of it.
+    fn for_page(&mut self, event: &Event) -> Result<JsValue, BrowserError> {
         let value = value::to_js(event)?;
         let set = |key: &str, field: JsValue| {
             js_sys::Reflect::set(&value, &JsValue::from_str(key), &field)
                 .map(drop)
                 .map_err(|thrown| BrowserError::thrown(&thrown))
         };
-        if let (Event::Finished { question, .. }, Some(chat)) = (event, &self.chat) {
-            let answer = chat.take_finished(*question);
-            set("text", answer.text.into())?;
-            set("ids", value::to_js(&answer.ids)?)?;
-            set("promptIds", value::to_js(&answer.prompt_ids)?)?;
-            set("startLogLikelihood", answer.start_log_likelihood.into())?;
+        match event {
+            Event::Token {
+                question, id, text, ..
+            } => {
+                let written = self.written.entry(*question).or_default();
+                written.ids.push(*id);
+                written.text.push_str(text);
+            }
+            Event::Refused { question, .. } => drop(self.written.remove(question)),
+            Event::Finished { question, rest, .. } => {
+                let written = self.written.remove(question).unwrap_or_default();
+                set("text", (written.text + rest).into())?;
+                set("ids", value::to_js(&written.ids)?)?;
+                if let Some(chat) = &self.chat {
+                    let finished = chat.take_finished(*question);
+                    set("promptIds", value::to_js(&finished.prompt_ids)?)?;
+                    set("startLogLikelihood", finished.start_log_likelihood.into())?;
+                }
+            }
+            _ => {}
         }
         Ok(value)
     }

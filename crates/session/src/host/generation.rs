@@ -342,11 +342,9 @@ impl Host {
                 text,
                 at_ms: self.now_ms.saturating_sub(answer.asked_ms) as f64,
             }),
-            // A character that is not complete yet.
-            _ if text.is_empty() => {}
             _ => self
                 .outbox
-                .control(member, &Control::Said { question, text }),
+                .control(member, &Control::Said { question, id, text }),
         }
         let full = answer.progress.entered >= self.config.class.context_columns;
         match answer.generated() >= answer.max_tokens || full {

@@ -214,6 +214,7 @@ impl Host {
         let to_first = answer.first_token_ms.saturating_sub(answer.asked_ms);
         let writing_s = answer.last_token_ms.saturating_sub(answer.first_token_ms) as f64 / 1000.0;
         let summary = Summary {
+            prompt_tokens: answer.prompt_columns(),
             tokens,
             reason,
             ms_to_first_token: to_first as f64,
@@ -222,17 +223,19 @@ impl Host {
                 false => 0.0,
             },
         };
-        let text = answer.writer.rest();
+        let rest = answer.writer.rest();
         let Asker { member, question } = answer.asker;
-        if member == MemberId::HOST {
-            return self.outbox.event(Event::finished(question, summary));
+        match member {
+            MemberId::HOST => self.outbox.event(Event::finished(question, rest, summary)),
+            _ => self.outbox.control(
+                member,
+                &Control::Answered {
+                    question,
+                    rest,
+                    summary,
+                },
+            ),
         }
-        if !text.is_empty() {
-            self.outbox
-                .control(member, &Control::Said { question, text });
-        }
-        self.outbox
-            .control(member, &Control::Answered { question, summary });
     }
 
     /// Forgets an answer and makes what is on its way stale.

@@ -33,20 +33,21 @@ impl Peer {
     }
 
     /// Text of a question that ended here goes nowhere.
-    pub(super) fn on_said(&mut self, question: u32, text: String) {
+    pub(super) fn on_said(&mut self, question: u32, id: u32, text: String) {
         if let Some(asked_ms) = self.asked.get(&question) {
             let at_ms = self.now_ms.saturating_sub(*asked_ms) as f64;
-            self.outbox.event(Event::Text {
+            self.outbox.event(Event::Token {
                 question,
+                id,
                 text,
                 at_ms,
             });
         }
     }
 
-    pub(super) fn on_answered(&mut self, question: u32, summary: Summary) {
+    pub(super) fn on_answered(&mut self, question: u32, rest: String, summary: Summary) {
         if self.asked.remove(&question).is_some() {
-            self.outbox.event(Event::finished(question, summary));
+            self.outbox.event(Event::finished(question, rest, summary));
         }
     }
 

@@ -109,8 +109,12 @@ impl Peer {
                 return self.run_segment();
             }
             Control::EndRequest { request } => self.forget(request),
-            Control::Said { question, text } => self.on_said(question, text),
-            Control::Answered { question, summary } => self.on_answered(question, summary),
+            Control::Said { question, id, text } => self.on_said(question, id, text),
+            Control::Answered {
+                question,
+                rest,
+                summary,
+            } => self.on_answered(question, rest, summary),
             Control::Refused { question, fault } => self.on_refused(question, fault),
             Control::Failed { fault, .. } => self.end_for(fault),
             _ => {
