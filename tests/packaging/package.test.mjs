@@ -161,8 +161,14 @@ test("plain modules: two pages answer together, by the API as documented", async
   assert.ok(summary.parts > 1, "longer than the context");
   assert.ok(summary.text.length > 0 && translated.length > 0);
 
-  const refused = await guest.page.evaluate((messages) => globalThis.session.chat.completions.create({ messages }).catch(({ code }) => code), MESSAGES);
-  assert.equal(refused, "session.host_only");
+  const asked = await guest.page.evaluate(async (messages) => {
+    const { session } = globalThis;
+    const answer = await session.chat.completions.create({ messages, max_tokens: 8, temperature: 0 });
+    const tooLong = await session.chat.completions.create({ messages: [{ role: "user", content: "a b ".repeat(4000) }] }).catch(({ code }) => code);
+    return { content: answer.choices[0].message.content, usage: answer.usage, tooLong };
+  }, MESSAGES);
+  assert.equal(asked.content, streamed, "a guest is answered as the host is");
+  assert.deepEqual([asked.usage, asked.tooLong], [whole.usage, "prompt.too_long"]);
 
   const kept = await guest.page.evaluate(async () => {
     const { models } = globalThis.lingualinked;

@@ -810,6 +810,10 @@ impl Writer for Greedy {
     fn rest(&mut self) -> String {
         ".".to_owned()
     }
+
+    fn start_log_likelihood(&self) -> f64 {
+        0.0
+    }
 }
 
 /// What a member asks, as numbers: tokens wanted, then the prompt.

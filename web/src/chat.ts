@@ -1,4 +1,4 @@
-// Questions and answers on the host's page.
+// Questions and answers.
 import { el, fill, write } from "./dom";
 import { short } from "./format";
 import { copyButton } from "./invite";

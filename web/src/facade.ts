@@ -127,9 +127,13 @@ export type SessionEvent =
       tokPerS: number;
       text: string;
       ids: number[];
-      promptIds: number[];
+      promptTokens: number;
+      /** Host. */
+      promptIds?: number[];
       startLogLikelihood: number;
     }
+  /** There will be no answer to a guest's question, or no more of it. */
+  | { type: "refused"; question: number; fault: Fault }
   /** The room makes a new plan by itself; an answer being written goes on. */
   | { type: "interrupted"; fault: Fault }
   | { type: "failed"; fault: Fault; fatal: boolean }

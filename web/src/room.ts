@@ -233,6 +233,9 @@ export class Room {
         this.#interrupted = true;
         this.#note({ ...event.fault, message: this.#named(event.fault.message) });
         break;
+      case "refused":
+        this.#fail(event.fault, false);
+        break;
       case "failed":
         this.#fail(event.fault, event.fatal);
         break;

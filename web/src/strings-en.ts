@@ -178,7 +178,7 @@ export const english = {
   answerDone: "The answer is complete.",
   answerBroken: "The answer broke off.",
   guestTitle: "This phone is part of the room",
-  guestNote: (host: string) => `In this version only ${host} asks. This phone computes its part: leave this page open and the screen on.`,
+  guestNote: (host: string) => `Questions asked here go to ${host}, and the room answers them. This phone computes its part: leave this page open and the screen on.`,
   hostFallback: "the phone that started the room",
   hidden: (seconds: number) => `This page was in the background for ${seconds} s.`,
   hiddenRemedy: "Phones pause pages that are not in front, and the others wait: leave this page open.",

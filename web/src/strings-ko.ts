@@ -174,7 +174,7 @@ export const korean: Strings = {
   answerDone: "답변이 끝났습니다.",
   answerBroken: "답변이 끊겼습니다.",
   guestTitle: "이 휴대폰도 방의 일부입니다",
-  guestNote: (host) => `이번 버전에서는 방을 만든 휴대폰(${host})에서만 질문합니다. 이 휴대폰은 자기 부분을 계산하니 이 페이지를 열어 두고 화면을 켜 두세요.`,
+  guestNote: (host) => `여기서 한 질문은 방을 만든 휴대폰(${host})으로 보내져 방 전체가 답합니다. 이 휴대폰은 자기 부분을 계산하니 이 페이지를 열어 두고 화면을 켜 두세요.`,
   hostFallback: "방을 만든 휴대폰",
   hidden: (seconds) => `이 페이지가 ${seconds}초 동안 뒤에 있었습니다.`,
   hiddenRemedy: "휴대폰은 앞에 없는 페이지를 멈추고, 다른 휴대폰은 기다립니다. 이 페이지를 열어 두세요.",

@@ -39,7 +39,7 @@ export function roomView(room: Room, backToStart: () => void): View {
       showEnd();
       return;
     }
-    const chatting = room.role === "host" && room.plan !== undefined && (room.phase === "ready" || room.turns.length > 0);
+    const chatting = room.plan !== undefined && (room.phase === "ready" || room.turns.length > 0);
     main.classList.toggle("chatting", chatting);
     ring.update(room);
     list.update(room);
@@ -144,16 +144,24 @@ class HostPart {
   }
 }
 
-/** Guest: what this phone is for. */
+/** Guest: what this phone is for, then questions of its own. */
 class GuestPart {
   readonly element: HTMLElement;
+  #card: HTMLElement;
   #note = el("p");
+  #chat: Chat;
 
   constructor(readonly room: Room) {
-    this.element = el("div", { class: "card" }, el("h1", {}, say.guestTitle), this.#note, el("p", { class: "consent" }, say.consent));
+    this.#chat = new Chat(room);
+    this.#card = el("div", { class: "card" }, el("h1", {}, say.guestTitle), this.#note, el("p", { class: "consent" }, say.consent));
+    this.element = el("div", { class: "part" }, this.#card, this.#chat.element);
   }
 
   update(): void {
-    write(this.#note, say.guestNote(this.room.host?.name ?? say.hostFallback));
+    const { phase, turns, host } = this.room;
+    write(this.#note, say.guestNote(host?.name ?? say.hostFallback));
+    this.#card.hidden = turns.length > 0;
+    this.#chat.element.hidden = phase !== "ready" && phase !== "answering" && turns.length === 0;
+    this.#chat.update();
   }
 }

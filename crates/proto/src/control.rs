@@ -76,6 +76,8 @@ pub struct Summary {
     pub ms_to_first_token: f64,
     /// Generated tokens after the first, per second.
     pub tok_per_s: f64,
+    /// How likely the model found the beginning that the answer was given, natural logarithm; 0 without one.
+    pub start_log_likelihood: f64,
 }
 
 /// Where a stage begins again.

@@ -183,6 +183,7 @@ fn messages() -> Vec<Control> {
                 reason: Ending::Cancelled,
                 ms_to_first_token: 12.0,
                 tok_per_s: 3.5,
+                start_log_likelihood: -1.5,
             },
         },
         Control::Refused {

@@ -205,6 +205,9 @@ pub trait Writer {
 
     /// Text that is left when the answer ends.
     fn rest(&mut self) -> String;
+
+    /// How likely the model found the beginning that the answer was given, natural logarithm; 0 without one.
+    fn start_log_likelihood(&self) -> f64;
 }
 
 /// What a person or the embedding page may ask for.
@@ -390,6 +393,8 @@ pub enum Event {
         ms_to_first_token: f64,
         /// Generated tokens after the first, per second.
         tok_per_s: f64,
+        /// How likely the model found the beginning that the answer was given, natural logarithm; 0 without one.
+        start_log_likelihood: f64,
     },
     /// Something failed. `fatal`: the session is over for this page.
     Failed {
@@ -411,6 +416,7 @@ impl Event {
             reason,
             ms_to_first_token,
             tok_per_s,
+            start_log_likelihood,
         } = summary;
         Self::Finished {
             question,
@@ -420,6 +426,7 @@ impl Event {
             reason,
             ms_to_first_token,
             tok_per_s,
+            start_log_likelihood,
         }
     }
 }

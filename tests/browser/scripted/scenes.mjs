@@ -135,7 +135,7 @@ class Scene {
     await this.finished(words.length, answer);
   }
   async finished(tokens, text) {
-    await this.tell({ type: "finished", question: 1, tokens, reason: "stop", msToFirstToken: 900, tokPerS: 9.7, text, ids: [], promptIds: [] });
+    await this.tell({ type: "finished", question: 1, tokens, reason: "stop", msToFirstToken: 900, tokPerS: 9.7, text, ids: [], promptTokens: 9, promptIds: [], startLogLikelihood: 0 });
     await this.page.evaluate(() => document.activeElement?.blur());
   }
   async tell(...events) {
@@ -208,7 +208,7 @@ export const SCENES = {
       await scene.page.fill("textarea", { en: "I loved every minute of it.", ko: "처음부터 끝까지 정말 좋았어요." }[scene.language]);
       await scene.page.keyboard.press("Enter");
       // Two labels, after the text and after three texts without content.
-      for (const startLogLikelihood of [-1.2, -3.1, -2, -2, -2, -2, -2, -2]) await scene.tell({ type: "finished", question: 1, tokens: 0, reason: "length", text: "", ids: [], promptIds: [], startLogLikelihood });
+      for (const startLogLikelihood of [-1.2, -3.1, -2, -2, -2, -2, -2, -2]) await scene.tell({ type: "finished", question: 1, tokens: 0, reason: "length", text: "", ids: [], promptTokens: 9, promptIds: [], startLogLikelihood });
       await scene.page.waitForSelector(".markdown strong");
       await scene.page.evaluate(() => document.activeElement?.blur());
     },

@@ -17,17 +17,8 @@ pub struct Chat {
     tokenizer: Tokenizer,
     /// A model without one still continues raw text.
     template: Result<ChatTemplate, TextError>,
-    /// Answers to this page that ended just now, by question.
-    finished: Rc<RefCell<BTreeMap<u32, Finished>>>,
-}
-
-/// What only the host knows of an answer that ended.
-#[derive(Default)]
-pub struct Finished {
-    /// Of the prompt.
-    pub prompt_ids: Vec<u32>,
-    /// Of the beginning it was given, natural logarithm; 0 without one.
-    pub start_log_likelihood: f64,
+    /// Prompts of this page whose answers ended just now, by question.
+    answered: Rc<RefCell<BTreeMap<u32, Vec<u32>>>>,
 }
 
 impl Chat {
@@ -41,7 +32,7 @@ impl Chat {
         Ok(Self {
             tokenizer,
             template: ChatTemplate::new(&vocabulary),
-            finished: Rc::default(),
+            answered: Rc::default(),
         })
     }
 
@@ -72,16 +63,16 @@ impl Chat {
                 start: Forced::new(start_ids),
                 stream: self.tokenizer.decode_stream(),
                 prompt_ids: prompt_ids.clone(),
-                finished: Rc::clone(&self.finished),
+                answered: Rc::clone(&self.answered),
             }),
             prompt_ids,
         })
     }
 
-    /// An answer to this page that ended just now.
-    pub fn take_finished(&self, question: u32) -> Finished {
-        let finished = self.finished.borrow_mut().remove(&question);
-        finished.unwrap_or_default()
+    /// The prompt of this page whose answer ended just now, in ids.
+    pub fn take_answered(&self, question: u32) -> Vec<u32> {
+        let prompt_ids = self.answered.borrow_mut().remove(&question);
+        prompt_ids.unwrap_or_default()
     }
 
     fn prompt_ids(&self, prompt: &Prompt) -> Result<Vec<u32>, TextError> {
@@ -104,7 +95,7 @@ struct Answer {
     start: Forced,
     stream: DecodeStream,
     prompt_ids: Vec<u32>,
-    finished: Rc<RefCell<BTreeMap<u32, Finished>>>,
+    answered: Rc<RefCell<BTreeMap<u32, Vec<u32>>>>,
 }
 
 impl Writer for Answer {
@@ -119,13 +110,14 @@ impl Writer for Answer {
 
     fn rest(&mut self) -> String {
         if self.asker.member == MemberId::HOST {
-            let answer = Finished {
-                prompt_ids: core::mem::take(&mut self.prompt_ids),
-                start_log_likelihood: self.start.log_likelihood(),
-            };
-            let mut finished = self.finished.borrow_mut();
-            finished.insert(self.asker.question, answer);
+            let prompt_ids = core::mem::take(&mut self.prompt_ids);
+            let mut answered = self.answered.borrow_mut();
+            answered.insert(self.asker.question, prompt_ids);
         }
         self.stream.finish()
+    }
+
+    fn start_log_likelihood(&self) -> f64 {
+        self.start.log_likelihood()
     }
 }

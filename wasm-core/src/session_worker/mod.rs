@@ -448,9 +448,7 @@ impl SessionWorker {
                 set("text", (written.text + rest).into())?;
                 set("ids", value::to_js(&written.ids)?)?;
                 if let Some(chat) = &self.chat {
-                    let finished = chat.take_finished(*question);
-                    set("promptIds", value::to_js(&finished.prompt_ids)?)?;
-                    set("startLogLikelihood", finished.start_log_likelihood.into())?;
+                    set("promptIds", value::to_js(&chat.take_answered(*question))?)?;
                 }
             }
             _ => {}

@@ -23,7 +23,7 @@ export class Answer {
       this.#unread.push(event);
       this.#wake();
     }
-    const failed = event.type === "failed" && !isNotice(event.fault);
+    const failed = event.type === "refused" || (event.type === "failed" && !isNotice(event.fault));
     if (failed) this.fail(new LinguaLinkedError(event.fault));
     if (failed || event.type === "finished") this.close();
   }

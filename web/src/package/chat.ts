@@ -110,6 +110,6 @@ function requestOf({ messages, max_tokens, temperature, top_p, seed, top_k, min_
 
 const finishOf = ({ reason }: Finished): FinishReason => (reason === "length" ? "length" : "stop");
 
-function usageOf({ promptIds, tokens }: Finished): Usage {
-  return { prompt_tokens: promptIds.length, completion_tokens: tokens, total_tokens: promptIds.length + tokens };
+function usageOf({ promptTokens, tokens }: Finished): Usage {
+  return { prompt_tokens: promptTokens, completion_tokens: tokens, total_tokens: promptTokens + tokens };
 }

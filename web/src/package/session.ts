@@ -59,12 +59,6 @@ const NOT_READY: Fault = {
   remedy: "Call begin() once the phones have joined.",
 };
 
-const HOST_ONLY: Fault = {
-  code: "session.host_only",
-  message: "only the phone that started the room can do this",
-  remedy: "Ask on the phone that started the room.",
-};
-
 const ENDED: Fault = { code: "room.ended", message: "the phone that started the room has ended it", remedy: "Start or join another room." };
 const LEFT: Fault = { code: "session.left", message: "this page left the room", remedy: "Start or join a room again." };
 
@@ -224,7 +218,6 @@ export class Session {
     stop.addEventListener("abort", abort);
     try {
       await Promise.race([before, aborted(stop)]);
-      if (this.role === "guest") throw new LinguaLinkedError(HOST_ONLY);
       if (this.plan.value === undefined) throw new LinguaLinkedError(NOT_READY);
       this.#answer = answer;
       this.#phone.generate(request);

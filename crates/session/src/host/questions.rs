@@ -222,6 +222,7 @@ impl Host {
                 true => f64::from(tokens.saturating_sub(1)) / writing_s,
                 false => 0.0,
             },
+            start_log_likelihood: answer.writer.start_log_likelihood(),
         };
         let rest = answer.writer.rest();
         let Asker { member, question } = answer.asker;
