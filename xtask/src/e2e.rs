@@ -6,7 +6,7 @@ use crate::{
     build::{self, WEB},
     command::{npm_install, program, root, succeed},
     error::Error,
-    pack,
+    make_model, pack,
     run::DEFAULT_MODEL,
     server::{Ports, SERVER, Server, trusting},
 };
@@ -15,6 +15,8 @@ use crate::{
 pub const TINY_MODEL: &str = "tests/fixtures/tiny-llama/model-f32.gguf";
 /// The same with a chat template, for the page.
 const CHAT_MODEL: &str = "target/tiny-chat.gguf";
+/// Random weights, as large as Llama 3.2 1B.
+const BILLION: &str = "target/random-1b.gguf";
 
 /// Files in tests/browser with the model they need, and whether only `--full` runs them.
 const TESTS: &[(&str, &str, bool)] = &[
@@ -28,6 +30,7 @@ const TESTS: &[(&str, &str, bool)] = &[
     ("door", TINY_MODEL, false),
     ("firefox", TINY_MODEL, true),
     ("full", DEFAULT_MODEL, true),
+    ("billion", BILLION, true),
 ];
 
 /// Which tests.
@@ -62,10 +65,23 @@ pub fn run(options: &Options) -> Result<(), Error> {
     }
     for (name, model, long) in TESTS.iter().copied() {
         if wanted(name, long) {
+            if model == BILLION {
+                make_billion()?;
+            }
             test(name, model, options)?;
         }
     }
     Ok(())
+}
+
+fn make_billion() -> Result<(), Error> {
+    if root().join(BILLION).exists() {
+        return Ok(());
+    }
+    make_model::run(&make_model::Options {
+        shape: make_model::ShapeName::Llama1B,
+        out: BILLION.into(),
+    })
 }
 
 /// The npm package in projects of others.

@@ -15,14 +15,15 @@ use crate::{command::root, error::Error};
 pub struct Options {
     /// Which shape.
     #[arg(long, value_enum)]
-    shape: ShapeName,
+    pub shape: ShapeName,
     /// Where to write it.
     #[arg(long)]
-    out: PathBuf,
+    pub out: PathBuf,
 }
 
+/// A real model's.
 #[derive(Clone, Copy, ValueEnum)]
-enum ShapeName {
+pub enum ShapeName {
     /// Llama 3.2 1B.
     #[value(name = "1b")]
     Llama1B,
