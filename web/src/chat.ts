@@ -48,6 +48,7 @@ export class Chat {
   update(): void {
     const { room } = this;
     const answering = room.phase === "answering";
+    this.element.hidden = !room.askable && room.turns.length === 0;
     const atEnd = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < NEAR_END;
     this.#showTurns();
     if (answering && !this.#wasAnswering) this.#log.scrollTop = this.#log.scrollHeight;

@@ -1,5 +1,6 @@
 // The room as a ring: an arc per run of units, as long as its share of the model; before there is a plan, memory offered of memory needed.
 import { el, fill, svg } from "./dom";
+import type { UnitRange } from "./facade";
 import { bytes } from "./format";
 import { colourClass, numberOf } from "./palette";
 import type { Room } from "./room";
@@ -91,6 +92,12 @@ function memoryLabel(room: Room): string {
 export function unitsOf(room: Room, member: number): number {
   const mine = room.plan?.stages.filter((stage) => stage.member === member) ?? [];
   return mine.reduce((sum, stage) => sum + stage.units.end - stage.units.start, 0);
+}
+
+/** Units that a member keeps, those it runs among them. */
+export function keptBy(room: Room, member: number): UnitRange[] {
+  const kept = room.plan?.held.filter((held) => held.member === member) ?? [];
+  return kept.map((held) => held.units);
 }
 
 /** Units of the model; the last stage ends with the last. */

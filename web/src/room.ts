@@ -183,6 +183,11 @@ export class Room {
     return this.members.find((member) => member.member === 0);
   }
 
+  /** Whether a question would be taken, or is being answered. */
+  get askable(): boolean {
+    return this.phase === "ready" || this.phase === "answering";
+  }
+
   /** Of a member, even one who left. */
   nameOf(member: number): string | undefined {
     return this.#names.get(member);
@@ -257,7 +262,7 @@ export class Room {
     this.members = members;
     for (const { member, name } of members) this.#names.set(member, name);
     const placed = members.some((member) => member.units.length > 0);
-    const held = this.phase === "loading" || this.phase === "ready" || this.phase === "answering";
+    const held = this.phase === "loading" || this.askable;
     if (!placed && held && !this.#interrupted) {
       this.#breakOff();
       this.plan = undefined;

@@ -106,7 +106,7 @@ class Side {
 
   update(): void {
     const { room } = this;
-    const placed = room.role === "host" && (room.phase === "ready" || room.phase === "answering");
+    const placed = room.role === "host" && room.askable;
     const waiting = room.members.filter((member) => member.units.length === 0);
     this.element.hidden = !placed;
     this.element.querySelector(".waiting")?.toggleAttribute("hidden", waiting.length === 0);
@@ -129,14 +129,13 @@ class HostPart {
   }
 
   update(): void {
-    const { phase, plan, invitation, turns } = this.room;
+    const { phase, plan, invitation } = this.room;
     if (invitation && !this.#invite.hasChildNodes()) {
       this.#invite.append(el("h1", {}, say.invite), inviteCard(invitation));
     }
     const inviting = plan === undefined && phase !== "over";
     this.#invite.hidden = !inviting || !invitation;
-    const askable = phase === "ready" || phase === "answering";
-    this.#chat.element.hidden = !askable && turns.length === 0;
+    const { askable } = this.room;
     this.#chat.update();
     // Once: a plan that changes later takes nobody's focus.
     if (askable && !this.#begun) this.#chat.focus();
@@ -158,10 +157,9 @@ class GuestPart {
   }
 
   update(): void {
-    const { phase, turns, host } = this.room;
+    const { turns, host } = this.room;
     write(this.#note, say.guestNote(host?.name ?? say.hostFallback));
     this.#card.hidden = turns.length > 0;
-    this.#chat.element.hidden = phase !== "ready" && phase !== "answering" && turns.length === 0;
     this.#chat.update();
   }
 }

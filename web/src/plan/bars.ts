@@ -3,7 +3,7 @@ import { el, svg, type Attributes } from "../dom";
 import type { MemberView, UnitRange } from "../facade";
 import { bytes, short } from "../format";
 import { badge, colourClass } from "../palette";
-import { allUnits } from "../ring";
+import { allUnits, keptBy } from "../ring";
 import type { Room } from "../room";
 import { say } from "../strings";
 
@@ -19,7 +19,7 @@ function row(room: Room, member: MemberView, units: number): HTMLElement {
 }
 
 function unitBar(room: Room, { member, units: run }: MemberView, units: number): SVGElement {
-  const kept = room.plan?.held.filter((held) => held.member === member).map((held) => held.units) ?? [];
+  const kept = keptBy(room, member);
   const hatch = `kept-${member}`;
   const stripes = svg("pattern", { id: hatch, width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" }, svg("rect", { class: "bar-run", width: 2, height: 6 }));
   return bar("bar", member, stripes, ...kept.map((range) => span(range, units, { fill: `url(#${hatch})` })), ...run.map((range) => span(range, units, { class: "bar-run" })));

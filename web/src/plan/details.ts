@@ -1,7 +1,8 @@
 // Under "Details": the plan as bars, in words and as a table, and what changed hands.
 import { el, fill } from "../dom";
-import type { MemberView } from "../facade";
+import type { MemberView, UnitRange } from "../facade";
 import { bytes } from "../format";
+import { keptBy } from "../ring";
 import type { Room } from "../room";
 import { say } from "../strings";
 import { planBars } from "./bars";
@@ -37,11 +38,10 @@ function memberTable(room: Room): HTMLElement {
 }
 
 function row(room: Room, member: MemberView): HTMLElement {
-  const kept = room.plan?.held.filter((held) => held.member === member.member) ?? [];
   const busyMs = room.explanation?.phones.find((phone) => phone.member === member.member)?.busy_ms;
   const cells = [
     member.units.map(range).join(" "),
-    kept.map((held) => range(held.units)).join(" "),
+    keptBy(room, member.member).map(range).join(" "),
     bytes(member.assigned_bytes),
     bytes(member.fetched_bytes),
     number(member.ms_per_token),
@@ -53,7 +53,7 @@ function row(room: Room, member: MemberView): HTMLElement {
   return el("tr", {}, name, ...cells.map((cell) => el("td", {}, cell || "–")));
 }
 
-const range = ({ start, end }: { start: number; end: number }) => `${start}\u2060–\u2060${end}`;
+const range = ({ start, end }: UnitRange) => `${start}\u2060–\u2060${end}`;
 const number = (value: number | null): string => (value === null ? "" : value.toFixed(1));
 
 /** The latest first. */

@@ -29,9 +29,8 @@ function gapOf({ objective_ms, lower_bound_objective_ms }: Plan): number {
 
 /** What each phone is good for, and what the host would do alone. */
 export function explained(room: Room, { phones, alone }: Explanation): string[] {
-  const nameOf = (role: PhoneRole) => room.members.find((member) => member.member === role.member)?.name;
   const sentences = phones.flatMap((phone) => {
-    const name = nameOf(phone);
+    const name = room.nameOf(phone.member);
     return name === undefined ? [] : [roleOf(name, phone), moreMemory(name, phone)];
   });
   return [...sentences, aloneOf(room.host?.name ?? say.hostFallback, alone)].filter((sentence) => sentence !== "");
