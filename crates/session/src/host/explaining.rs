@@ -17,8 +17,7 @@ pub(super) struct Explaining {
 impl Host {
     /// The plan came into force.
     pub(super) fn explain_plan(&mut self) {
-        let mut problem = self.problem();
-        self.drift.apply(&mut problem);
+        let problem = self.problem_now();
         self.explaining = self.placed.as_ref().map(|placed| Explaining {
             explainer: Explainer::new(problem, placed.ring.plan.clone()),
             due_ms: self.now_ms + PAUSE_MS,
@@ -33,10 +32,7 @@ impl Host {
     }
 
     pub(super) fn explain_some(&mut self) {
-        if self
-            .explain_due_ms()
-            .is_none_or(|due_ms| due_ms > self.now_ms)
-        {
+        if !self.is_due(self.explain_due_ms()) {
             return;
         }
         let Some(mut explaining) = self.explaining.take() else {

@@ -341,10 +341,7 @@ impl Host {
         if self.engine_owes() && self.watch.is_silent(self.now_ms) {
             self.on_failed(MemberId::HOST, SessionError::EngineSilent.into());
         }
-        if self
-            .stall_due_ms()
-            .is_some_and(|due_ms| due_ms <= self.now_ms)
-        {
+        if self.is_due(self.stall_due_ms()) {
             self.interrupt(SessionError::Stalled);
         }
         self.fetch_overlap();
@@ -355,6 +352,10 @@ impl Host {
         }
         self.tell_members();
         self.explain_some();
+    }
+
+    fn is_due(&self, due_ms: Option<u64>) -> bool {
+        due_ms.is_some_and(|due_ms| due_ms <= self.now_ms)
     }
 
     fn leave(&mut self) {

@@ -52,8 +52,7 @@ impl Host {
         let Some(placed) = &self.placed else {
             return false;
         };
-        let mut problem = self.problem();
-        self.drift.apply(&mut problem);
+        let problem = self.problem_now();
         let answers = || self.answers.values();
         let columns = answers().map(|answer| answer.progress.entered).sum();
         let tokens_left = answers()

@@ -91,10 +91,7 @@ impl Host {
     }
 
     pub(super) fn fetch_overlap(&mut self) {
-        if self
-            .overlap_due_ms()
-            .is_none_or(|due_ms| due_ms > self.now_ms)
-        {
+        if !self.is_due(self.overlap_due_ms()) {
             return;
         }
         let epoch = self.overlapping.epoch;

@@ -359,6 +359,7 @@ impl Host {
         }
     }
 
+    /// The room as its phones were measured.
     pub(super) fn problem(&self) -> Problem {
         let phones = self.members.iter().map(|(id, member)| PhoneProfile {
             member: *id,
@@ -386,6 +387,13 @@ impl Host {
             wishes: Wishes::default(),
             forced_engines: BTreeMap::new(),
         }
+    }
+
+    /// The same, with phones as fast as their last laps were.
+    pub(super) fn problem_now(&self) -> Problem {
+        let mut problem = self.problem();
+        self.drift.apply(&mut problem);
+        problem
     }
 
     fn units(&self) -> Vec<UnitNeed> {
