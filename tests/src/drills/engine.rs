@@ -1,7 +1,8 @@
 //! Engines and storage that fail.
 
 use super::{
-    HOST, PROMPT, Row, TOKENS, answering, answering_in, next_token_ms, peers_in, row, said,
+    HOST, PROMPT, Row, TOKENS, answering, answering_in, next_token_after, next_token_ms, peers_in,
+    row, said, spare_in,
 };
 use crate::{
     Room,
@@ -14,23 +15,16 @@ use crate::{
 /// A drill.
 pub fn out_of_memory() -> Row {
     let mut room = answering(&[4, 6, 6, 6]);
-    let spare = room
-        .phones
-        .keys()
-        .copied()
-        .find(|member| !room.ring().contains(member));
-    let spare = spare.unwrap_or(HOST);
+    let spare = spare_in(&room);
     room.phone_mut(spare).ailment.broken_loads = 1;
     let lost = peers_in(&room)[0];
-    let at_ms = room.now_ms;
     drop(room.close_tab(lost));
-    let next_ms = next_token_ms(&mut room, at_ms);
-    let took = room.interruptions().contains(&"engine.out_of_memory");
+    let next_ms = next_token_after(&mut room, "engine.out_of_memory");
     row(
         "out of memory while it loads",
         "share reduced, planned anew <= 10 s",
         10_000,
-        vec![next_ms.filter(|_| took)],
+        vec![next_ms],
     )
 }
 
@@ -47,10 +41,8 @@ pub fn kv_out_of_memory() -> Row {
         };
         let before = units(&room);
         room.phone_mut(victim).ailment.starved_runs = 1;
-        let at_ms = room.now_ms;
-        let next_ms = next_token_ms(&mut room, at_ms);
-        let took = room.interruptions().contains(&"engine.out_of_memory");
-        times.push(next_ms.filter(|_| took && units(&room) < before));
+        let next_ms = next_token_after(&mut room, "engine.out_of_memory");
+        times.push(next_ms.filter(|_| units(&room) < before));
     }
     row(
         "out of memory when the KV of an answer grows",
@@ -63,12 +55,7 @@ pub fn kv_out_of_memory() -> Row {
 /// A drill.
 pub fn weights_damaged() -> Row {
     let mut room = answering(&[4, 4, 4, 4]);
-    let spare = room
-        .phones
-        .keys()
-        .copied()
-        .find(|member| !room.ring().contains(member))
-        .unwrap_or(HOST);
+    let spare = spare_in(&room);
     room.phone_mut(spare).ailment.damaged_loads = u32::MAX;
     let lost = peers_in(&room)[0];
     let at_ms = room.now_ms;
@@ -91,12 +78,7 @@ pub fn weights_damaged() -> Row {
 /// A drill.
 pub fn crash_while_loading() -> Row {
     let mut room = answering(&[4, 24, 24]);
-    let spare = room
-        .phones
-        .keys()
-        .copied()
-        .find(|member| !room.ring().contains(member))
-        .unwrap_or(HOST);
+    let spare = spare_in(&room);
     let lost = peers_in(&room)[0];
     let at_ms = room.now_ms;
     drop(room.close_tab(lost));
@@ -147,11 +129,9 @@ pub fn device_lost() -> Row {
         let victim = ring[place % ring.len()];
         let fetched = room.phone(victim).storage.borrow().fetched_bytes;
         room.phone_mut(victim).ailment.broken_runs = 1;
-        let at_ms = room.now_ms;
-        let next_ms = next_token_ms(&mut room, at_ms);
-        let took = room.interruptions().contains(&"engine.device_lost");
+        let next_ms = next_token_after(&mut room, "engine.device_lost");
         let from_storage = room.phone(victim).storage.borrow().fetched_bytes == fetched;
-        times.push(next_ms.filter(|_| took && from_storage));
+        times.push(next_ms.filter(|_| from_storage));
     }
     row(
         "GPU device lost, on every phone",
@@ -166,14 +146,12 @@ pub fn engine_stuck() -> Row {
     let mut room = answering(&[4, 4, 4, 4]);
     let victim = peers_in(&room)[0];
     room.phone_mut(victim).ailment.hangs = true;
-    let at_ms = room.now_ms;
-    let next_ms = next_token_ms(&mut room, at_ms);
-    let took = room.interruptions().contains(&"engine.silent");
+    let next_ms = next_token_after(&mut room, "engine.silent");
     row(
         "an engine that never answers",
         "noticed and replaced <= 25 s",
         25_000,
-        vec![next_ms.filter(|_| took)],
+        vec![next_ms],
     )
 }
 

@@ -93,16 +93,36 @@ fn peers_in(room: &Room) -> Vec<MemberId> {
         .collect()
 }
 
+/// A phone that has no part in the ring.
+fn spare_in(room: &Room) -> MemberId {
+    let mut members = room.phones.keys().copied();
+    let spare = members.find(|member| !room.ring().contains(member));
+    spare.unwrap_or(HOST)
+}
+
+/// When the host's page was told of each token, virtual ms.
+fn token_times(room: &Room) -> Vec<u64> {
+    let events = room.phone(HOST).events.iter();
+    let tokens = events.filter(|(_, event)| matches!(event, Event::Token { .. }));
+    tokens.map(|(at_ms, _)| *at_ms).collect()
+}
+
+/// Virtual ms from now to the next token, if the room then tells of a fault with this code.
+fn next_token_after(room: &mut Room, code: &str) -> Option<u64> {
+    let now_ms = room.now_ms;
+    let next_ms = next_token_ms(room, now_ms);
+    next_ms.filter(|_| room.interruptions().contains(&code))
+}
+
 /// Virtual ms from a time to the next token; the answer then comes to its right end.
 fn next_token_ms(room: &mut Room, since_ms: u64) -> Option<u64> {
     let before = room.answers();
     let ended = |room: &Room| room.answers() > before;
     let whole =
         room.run_until(PATIENCE_MS, ended) && room.answer() == answer_to(&PROMPT, TOKENS as usize);
-    let tokens = room.phone(HOST).events.iter();
-    let mut later =
-        tokens.filter(|(at_ms, event)| *at_ms > since_ms && matches!(event, Event::Token { .. }));
-    let next = later.next().map(|(at_ms, _)| at_ms - since_ms);
+    let mut later = token_times(room).into_iter();
+    let next = later.find(|at_ms| *at_ms > since_ms);
+    let next = next.map(|at_ms| at_ms - since_ms);
     next.filter(|_| whole && roster_is_right(room))
 }
 

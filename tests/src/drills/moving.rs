@@ -6,7 +6,9 @@ use model::{NumericClass, WireDtype, segment};
 use plan::Stage;
 use session::{Command, Event};
 
-use super::{HOST, PATIENCE_MS, PROMPT, Row, TOKENS, answering, next_token_ms, peers_in, said};
+use super::{
+    HOST, PATIENCE_MS, PROMPT, Row, TOKENS, answering, next_token_ms, peers_in, said, token_times,
+};
 use crate::{
     Room,
     compute::adding::{BLOCKS, UNIT_BYTES, graph, room_of, undisturbed},
@@ -51,9 +53,11 @@ fn switches(room: &Room) -> Vec<u64> {
 
 /// What the last phones of the ring take per token, over the last ones, ms.
 fn ms_per_token(room: &Room, tokens: usize) -> f64 {
-    let events = room.phone(HOST).events.iter().rev();
-    let times = events.filter(|(_, event)| matches!(event, Event::Token { .. }));
-    let times: Vec<u64> = times.map(|(at_ms, _)| *at_ms).take(tokens + 1).collect();
+    let times: Vec<u64> = token_times(room)
+        .into_iter()
+        .rev()
+        .take(tokens + 1)
+        .collect();
     match (times.first(), times.last()) {
         (Some(last), Some(first)) => (last - first) as f64 / (times.len() - 1).max(1) as f64,
         _ => f64::INFINITY,
@@ -140,9 +144,7 @@ pub fn ten_moves() -> Row {
 
 /// The longest time between two tokens, ms.
 fn longest_gap_ms(room: &Room) -> u64 {
-    let events = room.phone(HOST).events.iter();
-    let tokens = events.filter(|(_, event)| matches!(event, Event::Token { .. }));
-    let times: Vec<u64> = tokens.map(|(at_ms, _)| *at_ms).collect();
+    let times = token_times(room);
     let gaps = times.windows(2).map(|pair| pair[1] - pair[0]);
     gaps.max().unwrap_or_default()
 }

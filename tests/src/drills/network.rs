@@ -2,9 +2,8 @@
 
 use session::{Channel, Event};
 
-use super::{HOST, Row, answering, next_token_ms, peers_in, row, said};
+use super::{HOST, Row, answering, next_token_ms, peers_in, row, said, token_times};
 use crate::{
-    Room,
     compute::adding::{room_of, usable_bytes},
     room::{Message, Mischief},
 };
@@ -72,17 +71,12 @@ pub fn reordered_and_doubled() -> Row {
 
 /// A drill.
 pub fn server_restart() -> Row {
-    let tokens = |room: &Room| {
-        let events = room.phone(HOST).events.iter();
-        let tokens = events.filter(|(_, event)| matches!(event, Event::Token { .. }));
-        tokens.map(|(at_ms, _)| *at_ms).collect::<Vec<_>>()
-    };
     let mut calm = answering(&[4, 4, 4]);
     let _ = next_token_ms(&mut calm, 0);
     let mut room = answering(&[4, 4, 4]);
     room.server_up_at_ms = room.now_ms + 5_000;
     let whole = next_token_ms(&mut room, 0).is_some();
-    let undelayed = tokens(&calm) == tokens(&room);
+    let undelayed = token_times(&calm) == token_times(&room);
     let again_ms = room.now_ms.max(room.server_up_at_ms);
     let newcomer = room.join(usable_bytes(4));
     let joined = room.run_until(10_000, |room| {
