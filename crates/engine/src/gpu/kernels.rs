@@ -101,7 +101,10 @@ impl Kernel {
             let bindings = include_str!("wgsl/one_matrix.wgsl");
             [call, matrix, bindings, weight_text(dtype), text].concat()
         };
+        let added_up = include_str!("wgsl/added_up.wgsl");
+        let rotation = include_str!("wgsl/rotation.wgsl");
         let plain = |text| [call, text].concat();
+        let of_sums = |text| [call, added_up, text].concat();
         match self {
             Self::Product(product) => call.to_owned() + &product.source(),
             Self::Embed(dtype) => of_matrix(dtype, include_str!("wgsl/embed.wgsl")),
@@ -117,7 +120,7 @@ impl Kernel {
             Self::AttentionBlocks => [call, "const BLOCKS = true;\n", shape, attention].concat(),
             Self::Merge => [call, shape, include_str!("wgsl/merge.wgsl")].concat(),
             Self::Round => [call, rounding, include_str!("wgsl/round.wgsl")].concat(),
-            Self::NormAdd => [call, rounding, include_str!("wgsl/norm_add.wgsl")].concat(),
+            Self::NormAdd => of_sums(&[rounding, include_str!("wgsl/norm_add.wgsl")].concat()),
             Self::Activate(function) => {
                 let activation = activation_text(function);
                 [call, activation, include_str!("wgsl/activate.wgsl")].concat()
@@ -126,13 +129,13 @@ impl Kernel {
                 let activation = activation_text(function);
                 [call, activation, include_str!("wgsl/gate.wgsl")].concat()
             }
-            Self::RmsNorm => plain(include_str!("wgsl/rms_norm.wgsl")),
-            Self::HeadNorm => plain(include_str!("wgsl/head_norm.wgsl")),
-            Self::LayerNorm => plain(include_str!("wgsl/layer_norm.wgsl")),
+            Self::RmsNorm => of_sums(include_str!("wgsl/rms_norm.wgsl")),
+            Self::HeadNorm => of_sums(include_str!("wgsl/head_norm.wgsl")),
+            Self::LayerNorm => of_sums(include_str!("wgsl/layer_norm.wgsl")),
             Self::AddRow => plain(include_str!("wgsl/add_row.wgsl")),
-            Self::Rope => plain(include_str!("wgsl/rope.wgsl")),
+            Self::Rope => [call, rotation, include_str!("wgsl/rope.wgsl")].concat(),
             Self::Append => plain(include_str!("wgsl/append.wgsl")),
-            Self::Heads => plain(include_str!("wgsl/heads.wgsl")),
+            Self::Heads => of_sums(&[rotation, include_str!("wgsl/heads.wgsl")].concat()),
             Self::Scale => plain(include_str!("wgsl/scale.wgsl")),
             Self::Add => plain(include_str!("wgsl/add.wgsl")),
         }

@@ -10,9 +10,6 @@ struct Shape {
 @group(1) @binding(2) var<storage, read> x: array<f32>;                     // columns x stride
 @group(1) @binding(3) var<storage, read_write> out: array<f32>;             // columns x stride
 
-const LANES = 64u;
-var<workgroup> parts: array<f32, LANES>;
-
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let head = (call.first_column + group.y) * shape.stride + group.x * shape.head_dim;
@@ -20,13 +17,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var i = lane; i < shape.head_dim; i += LANES) {
         sum += x[head + i] * x[head + i];
     }
-    parts[lane] = sum;
-    workgroupBarrier();
-    var total = 0.0;
-    for (var other = 0u; other < LANES; other++) {
-        total += parts[other];
-    }
-    let inverse = 1.0 / sqrt(total / f32(shape.head_dim) + shape.eps);
+    let inverse = 1.0 / sqrt(added_up(lane, sum) / f32(shape.head_dim) + shape.eps);
     for (var i = lane; i < shape.head_dim; i += LANES) {
         out[head + i] = x[head + i] * inverse * vectors[shape.gain + i / 4u][i % 4u];
     }

@@ -18,10 +18,8 @@ struct Shape {
 @group(1) @binding(4) var<storage, read_write> keys: array<f32>;            // context x kv_heads * head_dim
 @group(1) @binding(5) var<storage, read_write> values: array<f32>;          // context x kv_heads * head_dim
 
-const LANES = 64u;
 const MAX_HEAD_DIM = 256u;
 var<workgroup> head: array<f32, MAX_HEAD_DIM>;
-var<workgroup> parts: array<f32, LANES>;
 
 // Divided by its root mean square.
 fn inverse_norm(lane: u32) -> f32 {
@@ -29,33 +27,19 @@ fn inverse_norm(lane: u32) -> f32 {
     for (var i = lane; i < shape.head_dim; i += LANES) {
         sum += head[i] * head[i];
     }
-    parts[lane] = sum;
-    workgroupBarrier();
-    var total = 0.0;
-    for (var other = 0u; other < LANES; other++) {
-        total += parts[other];
-    }
-    workgroupBarrier();
-    return 1.0 / sqrt(total / f32(shape.head_dim) + shape.eps);
+    return 1.0 / sqrt(added_up(lane, sum) / f32(shape.head_dim) + shape.eps);
 }
 
 fn rotated(element: u32, column: u32) -> f32 {
     if element >= shape.rotary_dim {
         return head[element];
     }
-    var pair = element / 2u;
-    var is_second = (element & 1u) != 0u;
-    var distance = 1u;
-    if shape.halves != 0u {
-        distance = shape.rotary_dim / 2u;
-        pair = element % distance;
-        is_second = element >= distance;
+    let pair = pair_of(element);
+    let angle = cos_sin[column * (shape.rotary_dim / 2u) + pair.index];
+    if pair.is_second {
+        return head[element - pair.distance] * angle.y + head[element] * angle.x;
     }
-    let angle = cos_sin[column * (shape.rotary_dim / 2u) + pair];
-    if is_second {
-        return head[element - distance] * angle.y + head[element] * angle.x;
-    }
-    return head[element] * angle.x - head[element + distance] * angle.y;
+    return head[element] * angle.x - head[element + pair.distance] * angle.y;
 }
 
 @compute @workgroup_size(LANES)

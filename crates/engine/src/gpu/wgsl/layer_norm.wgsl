@@ -11,21 +11,6 @@ struct Shape {
 @group(1) @binding(2) var<storage, read> x: array<f32>;                     // columns x stride
 @group(1) @binding(3) var<storage, read_write> out: array<f32>;             // columns x stride
 
-const LANES = 64u;
-var<workgroup> parts: array<f32, LANES>;
-
-// Sum of what every lane brings.
-fn added_up(lane: u32, part: f32) -> f32 {
-    parts[lane] = part;
-    workgroupBarrier();
-    var total = 0.0;
-    for (var other = 0u; other < LANES; other++) {
-        total += parts[other];
-    }
-    workgroupBarrier();
-    return total;
-}
-
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let column = (call.first_column + group.y) * shape.stride;
@@ -34,6 +19,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         sum += x[column + i];
     }
     let mean = added_up(lane, sum) / f32(shape.cols);
+    workgroupBarrier();
     var squares = 0.0;
     for (var i = lane; i < shape.cols; i += LANES) {
         squares += (x[column + i] - mean) * (x[column + i] - mean);

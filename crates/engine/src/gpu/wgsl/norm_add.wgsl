@@ -12,8 +12,6 @@ struct Shape {
 @group(1) @binding(3) var<storage, read> residual: array<f32>;              // columns x stride
 @group(1) @binding(4) var<storage, read_write> out: array<f32>;             // columns x stride
 
-const LANES = 64u;
-var<workgroup> parts: array<f32, LANES>;
 var<workgroup> maxima: array<u32, LANES>;
 
 @compute @workgroup_size(LANES)
@@ -23,13 +21,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var i = lane; i < shape.cols; i += LANES) {
         sum += x[column + i] * x[column + i];
     }
-    parts[lane] = sum;
-    workgroupBarrier();
-    var total = 0.0;
-    for (var other = 0u; other < LANES; other++) {
-        total += parts[other];
-    }
-    let inverse = 1.0 / sqrt(total / f32(shape.cols) + shape.eps);
+    let inverse = 1.0 / sqrt(added_up(lane, sum) / f32(shape.cols) + shape.eps);
     var largest = 0u;
     for (var i = lane; i < shape.cols; i += LANES) {
         let y = residual[column + i] + x[column + i] * inverse * vectors[shape.gain + i / 4u][i % 4u];

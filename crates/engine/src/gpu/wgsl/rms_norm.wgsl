@@ -10,9 +10,6 @@ struct Shape {
 @group(1) @binding(2) var<storage, read> x: array<vec4<f32>>;               // columns x vec4s
 @group(1) @binding(3) var<storage, read_write> out: array<vec4<f32>>;       // columns x vec4s
 
-const LANES = 64u;
-var<workgroup> parts: array<f32, LANES>;
-
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let column = (call.first_column + group.y) * shape.vec4s;
@@ -21,13 +18,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var i = lane; i < vec4s; i += LANES) {
         sum += dot(x[column + i], x[column + i]);
     }
-    parts[lane] = sum;
-    workgroupBarrier();
-    var total = 0.0;
-    for (var other = 0u; other < LANES; other++) {
-        total += parts[other];
-    }
-    let inverse = 1.0 / sqrt(total / f32(shape.cols) + shape.eps);
+    let inverse = 1.0 / sqrt(added_up(lane, sum) / f32(shape.cols) + shape.eps);
     for (var i = lane; i < vec4s; i += LANES) {
         out[column + i] = x[column + i] * inverse * vectors[shape.gain + i];
     }

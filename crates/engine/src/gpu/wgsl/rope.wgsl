@@ -23,18 +23,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         out[at] = x[at];
         return;
     }
-    var pair = element / 2u;
-    var is_second = (element & 1u) != 0u;
-    var distance = 1u;
-    if shape.halves != 0u {
-        distance = shape.rotary_dim / 2u;
-        pair = element % distance;
-        is_second = element >= distance;
-    }
-    let angle = cos_sin[column * (shape.rotary_dim / 2u) + pair];
-    if is_second {
-        out[at] = x[at - distance] * angle.y + x[at] * angle.x;
+    let pair = pair_of(element);
+    let angle = cos_sin[column * (shape.rotary_dim / 2u) + pair.index];
+    if pair.is_second {
+        out[at] = x[at - pair.distance] * angle.y + x[at] * angle.x;
     } else {
-        out[at] = x[at] * angle.x - x[at + distance] * angle.y;
+        out[at] = x[at] * angle.x - x[at + pair.distance] * angle.y;
     }
 }
