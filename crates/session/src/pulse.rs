@@ -60,6 +60,11 @@ impl Pulse {
         now_ms >= self.heard_ms + SILENCE_MS
     }
 
+    /// Whether nothing arrived after that time.
+    pub fn unheard_since(&self, at_ms: u64) -> bool {
+        self.heard_ms <= at_ms
+    }
+
     /// Sends a beat if one is due.
     pub fn beat(&mut self, now_ms: u64, to: MemberId, outbox: &mut Outbox) {
         if now_ms >= self.beat_due_ms {

@@ -354,3 +354,32 @@ proptest! {
         prop_assert!(room.faults(HOST).iter().all(|(_, fatal)| !fatal));
     }
 }
+
+#[test]
+fn a_phone_that_was_silent_before_a_plan_was_made_did_not_crash_of_it() {
+    // The host and any three others hold the model.
+    let mut room = room_of(&[3, 3, 3, 3, 3]);
+    let tokens = 40;
+    room.ask(&PROMPT, tokens);
+    assert!(room.run_until(1_000, |room| room.answer().len() == 5));
+    // The plan that follows the first one's loss still counts on the second.
+    let lost = [room.ring()[1], room.ring()[2]];
+    let known = lost.map(|member| {
+        let phone = room.phone(member);
+        (
+            phone.budget_bytes,
+            phone.storage.clone(),
+            phone.client.clone(),
+        )
+    });
+    lost.into_iter().for_each(|member| room.kill(member));
+    room.run(8_000);
+    assert_eq!(room.interruptions().last(), Some(&"capacity"));
+    // One of them is enough, whichever it is, if it gets its whole share.
+    for (budget_bytes, storage, client) in known {
+        let back = room.come_back(budget_bytes, storage, client);
+        assert!(room.run_until(5_000, |room| room.ring().contains(&back)));
+        room.close_tab(back);
+        room.run(1_000);
+    }
+}

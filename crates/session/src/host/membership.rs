@@ -110,15 +110,26 @@ impl Host {
 
     /// A member is gone without a word. A tab that ends while it loads may have had too little memory: it gets less the next time.
     pub(super) fn lose(&mut self, member: MemberId) {
-        let loads = |placed: &super::Placed| placed.loading.contains(&member);
-        let client = self
-            .members
-            .get(&member)
-            .and_then(|member| member.client.clone());
-        if let Some(client) = client.filter(|_| self.placed.as_ref().is_some_and(loads)) {
+        let lost = self.members.get(&member);
+        if let Some(client) = lost.and_then(|lost| lost.client.clone())
+            && self.crashed_loading(member)
+        {
             *self.crashes.entry(client).or_default() += 1;
         }
         self.part(member);
+    }
+
+    /// Whether a member that is lost now was ended by what it had to load. One that was silent before it was told died of something else.
+    fn crashed_loading(&self, member: MemberId) -> bool {
+        let placed = self.placed.as_ref();
+        let pulse = self
+            .members
+            .get(&member)
+            .and_then(|lost| lost.pulse.as_ref());
+        placed.zip(pulse).is_some_and(|(placed, pulse)| {
+            placed.loading.contains(&member)
+                && !(pulse.is_silent(self.now_ms) && pulse.unheard_since(placed.told_ms))
+        })
     }
 
     /// A member that breaks the rules is put out.

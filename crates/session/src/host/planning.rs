@@ -40,6 +40,8 @@ pub(crate) enum Wish {
 /// A plan in force.
 pub(crate) struct Placed {
     pub ring: Ring,
+    /// When its members were told.
+    pub told_ms: u64,
     /// Members that still load.
     pub loading: BTreeSet<MemberId>,
     /// What the others still have of the requests being answered.
@@ -129,6 +131,7 @@ impl Host {
         let held = BTreeMap::new();
         self.placed = Some(Placed {
             ring,
+            told_ms: self.now_ms,
             loading,
             held,
         });
