@@ -117,11 +117,18 @@ export class EmulatedPhone {
     for (const listener of [...this.listeners]) listener(event);
   }
 
-  /** Makes the page's phone; its events come here. */
+  /** The page is loaded again: it goes on as the phone that it was. */
+  async reload() {
+    await this.page.reload();
+    await this.start();
+    return this.call("resume");
+  }
+
+  /** Makes the page's phone, or takes the one from before a reload; its events come here. */
   async start(options) {
     await this.page.evaluate(async (options) => {
       const { Phone } = await window.lingualinked;
-      const phone = new Phone(options);
+      const phone = options ? new Phone(options) : Phone.reloaded();
       window.phone = phone;
       (async () => {
         const reader = phone.events().getReader();

@@ -7,6 +7,30 @@ const LONGEST_ANSWER_MS = 60_000;
 
 const isToken = (event) => event.type === "token";
 
+/** A room of a fleet, whose phones are known by number, with the answer that it gives undisturbed. */
+export async function openWatched(fleet, options, request) {
+  const room = await fleet.open(options);
+  const { phones } = room;
+  const expected = (await ask(room, request)).ids;
+  assert.equal(expected.length, request.maxTokens);
+  return { ...room, options, expected, byMember: new Map(phones.map((phone, member) => [member, phone])) };
+}
+
+export const planOf = (events) => events.findLast((event) => event.type === "planned").plan;
+/** Phones behind the host, in ring order. */
+export const behindHost = (room, plan = room.plan) => plan.stages.slice(1, -1).map(({ member }) => room.byMember.get(member));
+
+/** A phone is opened again, joins by the same link, and is measured. */
+export async function comeBack(room, phone) {
+  const { url, engine, contextColumns, budgets } = room.options;
+  await phone.reopen(url);
+  await phone.start({ name: phone.name, client: phone.name, engine, contextColumns, budgetBytes: budgets[room.phones.indexOf(phone)] });
+  const number = await phone.call("join", room.invitation);
+  room.byMember.set(number, phone);
+  const isMeasured = () => members(room).some(({ member, measured }) => member === number && measured.length > 0);
+  if (!isMeasured()) await room.host.until(isMeasured, room.host.events.length);
+}
+
 /**
  * Asks, and does `fault` when `tokens` tokens are there. The answer must be `expected`, and the room must have noticed.
  * Returns the host's events from the question on, and ms from the beginning of the fault to the first token after the room noticed.

@@ -1,8 +1,8 @@
 // Phones that vanish while an answer is written, in rooms of browser processes; `cargo xtask e2e` starts the server.
 import { after, test } from "node:test";
 import assert from "node:assert/strict";
-import { disturbed, rosterIs } from "./disturbance.mjs";
-import { areMeasured, ask, Fleet } from "./room.mjs";
+import { behindHost, comeBack, disturbed, openWatched, planOf, rosterIs } from "./disturbance.mjs";
+import { Fleet } from "./room.mjs";
 
 const url = process.env.LINGUALINKED_URL;
 const REQUEST = { prompt: "abcdefgh".repeat(6), maxTokens: 300, temperature: 0 };
@@ -18,29 +18,10 @@ const SEVERAL_MS = 15_000;
 const fleet = new Fleet();
 after(() => fleet.close());
 
-/** Phones behind the host, in ring order. */
-const behindHost = (room, plan = room.plan) => plan.stages.slice(1, -1).map(({ member }) => room.byMember.get(member));
-const planOf = (events) => events.findLast((event) => event.type === "planned").plan;
-const without = (room, gone) => room.phones.filter((phone) => !gone.includes(phone));
-
-async function open(budgets) {
-  const room = await fleet.open({ ...OPTIONS, budgets });
-  room.budgets = new Map(room.phones.map((phone, index) => [phone, budgets[index]]));
-  room.byMember = new Map(room.phones.map((phone, member) => [member, phone]));
-  room.expected = (await ask(room, REQUEST)).ids;
-  assert.equal(room.expected.length, REQUEST.maxTokens);
-  return room;
-}
-
-/** The phone is opened again, and joins by the same link. */
-async function comeBack(room, phone) {
-  await phone.reopen(url);
-  await phone.start({ name: phone.name, client: phone.name, engine: "cpu", contextColumns: 512, budgetBytes: room.budgets.get(phone) });
-  room.byMember.set(await phone.call("join", room.invitation), phone);
-}
-
+const open = (budgets) => openWatched(fleet, { ...OPTIONS, budgets }, REQUEST);
 const closeTab = (phone, renderers) => phone.closeTab(renderers);
 const kill = (phone, renderers) => phone.kill(renderers);
+const without = (room, gone) => room.phones.filter((phone) => !gone.includes(phone));
 
 const room = await open(THREE_OF_FOUR_PEERS);
 
@@ -68,7 +49,6 @@ for (const [what, vanish, limit_ms, [where, pick]] of [
       await rosterIs(room, without(room, [lost]));
     } finally {
       await comeBack(room, lost);
-      await room.host.until(() => areMeasured(room.host, room.phones.length));
     }
   });
 }

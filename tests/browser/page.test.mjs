@@ -125,6 +125,14 @@ test("a question that is far too long goes back to the composer, with the reason
   await host.page.getByRole("textbox", { name: "Question" }).fill("");
 });
 
+test("the host's page is loaded again: the chat is there, and the room goes on", async () => {
+  await host.page.reload();
+  await host.sees("Ready on 2 phones.");
+  assert.equal(await host.page.locator(".turn").count(), 2);
+  await host.asks("gfedcbah");
+  await host.page.locator(".turn").nth(2).getByText(/on 2 phones/).waitFor();
+});
+
 test("a text is classified, with scores of both labels", async () => {
   await host.page.getByLabel("Task").selectOption("Sentiment");
   await host.asks("abcd");

@@ -209,6 +209,7 @@ impl<'a> Play<'a> {
                     Event::Members { .. }
                     | Event::Capacity { .. }
                     | Event::Explained { .. }
+                    | Event::Resumed { .. }
                     | Event::Token { .. } => continue,
                     Event::Refused { fault, .. } => format!("refused: {}", fault.message),
                 };

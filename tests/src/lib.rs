@@ -17,6 +17,7 @@ pub mod model_file;
 pub mod network;
 pub mod phone;
 pub mod random;
+pub mod reload;
 pub mod room;
 
 pub use model_file::ModelFile;

@@ -125,14 +125,14 @@ pub struct Room {
     pub unreachable: BTreeSet<(MemberId, MemberId)>,
     /// Numeric class of the room.
     pub class: NumericClass,
-    model: Model,
+    pub(crate) model: Model,
     /// Who sits between the phones, if anybody does.
     pub interceptor: Option<Interceptor>,
     /// What everyone has the link of.
-    keys: HostKeys,
+    pub(crate) keys: HostKeys,
     links: BTreeSet<(MemberId, MemberId)>,
     /// Number of the last question.
-    question: u32,
+    pub(crate) question: u32,
     due: BinaryHeap<Reverse<(u64, u64)>>,
     happenings: BTreeMap<u64, Happening>,
     sequence: u64,
@@ -209,7 +209,7 @@ impl Room {
         room
     }
 
-    fn add_phone(
+    pub(crate) fn add_phone(
         &mut self,
         me: MemberId,
         machine: Machine,
@@ -317,6 +317,7 @@ impl Room {
         let question = Command::Generate {
             asker: Asker::host(self.question),
             prompt_ids: prompt_ids.to_vec(),
+            written_ids: Vec::new(),
             max_tokens,
             stop_ids,
             writer: Box::new(Greedy),
@@ -339,6 +340,11 @@ impl Room {
 
     /// A tab is closed: its channels close.
     pub fn close_tab(&mut self, member: MemberId) -> Storage {
+        self.take_away(member).storage
+    }
+
+    /// The phone of a tab that was closed.
+    pub(crate) fn take_away(&mut self, member: MemberId) -> Phone {
         let gone = self.phones.remove(&member).unwrap();
         let linked: Vec<_> = self
             .links
@@ -354,7 +360,7 @@ impl Room {
                 Happening::Disconnected(other, member),
             );
         }
-        gone.storage
+        gone
     }
 
     /// A page stops for a while, and then goes on with what waited.
@@ -796,7 +802,7 @@ fn pair(a: MemberId, b: MemberId) -> (MemberId, MemberId) {
 }
 
 /// Writes the likeliest tokens, as numbers.
-struct Greedy;
+pub(crate) struct Greedy;
 
 impl Writer for Greedy {
     fn next(&mut self, logits: &[f32], _ids: &[u32]) -> u32 {
@@ -823,6 +829,7 @@ fn understood(asker: Asker, payload: &str) -> Command {
         Ok([max_tokens, prompt @ ..]) => Command::Generate {
             asker,
             prompt_ids: prompt.to_vec(),
+            written_ids: Vec::new(),
             max_tokens: *max_tokens,
             stop_ids: Vec::new(),
             writer: Box::new(Greedy),

@@ -34,6 +34,7 @@ drills!(
     bad_network,
     reordered_and_doubled,
     server_restart,
+    host_reloaded,
     host_gone,
     duplicated_tab,
     other_protocol,

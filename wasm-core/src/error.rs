@@ -79,6 +79,9 @@ pub enum BrowserError {
         /// Which rule was broken.
         detail: String,
     },
+    /// A tab was duplicated: both have what opens the room.
+    #[error("this room is open in another tab")]
+    OtherTab,
     /// A worker script did not start.
     #[error("a part of the page did not start: {detail}")]
     Worker {
@@ -116,6 +119,7 @@ impl BrowserError {
             Self::OverBudget { .. } => "engine.over_budget",
             Self::Options { .. } => "page.options",
             Self::Misuse { .. } => "page.misuse",
+            Self::OtherTab => "page.other_tab",
             Self::Worker { .. } => "internal.worker",
             Self::Panic { .. } => "internal.panic",
             Self::Browser { .. } => "internal.browser",
@@ -155,6 +159,7 @@ impl BrowserError {
             Self::Options { .. } | Self::Misuse { .. } => {
                 "Reload the page; if it happens again, report it."
             }
+            Self::OtherTab => "Go to that tab, or start a new room here.",
             Self::Worker { .. } | Self::Panic { .. } | Self::Browser { .. } => {
                 "Reload the page; if it happens again, report it with this message."
             }

@@ -40,6 +40,8 @@ pub struct Offer {
     pub budget_bytes: u64,
     /// Name under which the server counts its downloads.
     pub client: Option<String>,
+    /// Tells this tab from others, also after it was loaded again.
+    pub tab: Option<String>,
 }
 
 /// A request for text.
@@ -81,6 +83,8 @@ pub enum ToSession {
         wire: WireDtype,
         /// Of the room.
         keys: HostKeys,
+        /// What its session kept before the page was loaded again.
+        kept: Option<String>,
     },
     /// Prepare to join.
     Guest {
@@ -142,6 +146,11 @@ pub enum FromSession {
     Rejoin,
     /// An event for the embedding page comes with it.
     Event,
+    /// Host: to be kept over a reload of the page, in place of what was kept before.
+    Keep {
+        /// For the session worker alone.
+        session: String,
+    },
     /// Host: the model is known, guests may come.
     Hosting,
     /// Host or guest: the session ended, or none will start.

@@ -111,6 +111,7 @@ export const koreanFaults: Readonly<Record<string, Words>> = {
   "proto.order": ["한 휴대폰의 메시지가 빠졌거나 순서가 뒤바뀌었습니다.", REJOIN],
   "wire.columns": ["다른 휴대폰이 보낸 계산 결과를 읽을 수 없습니다.", RELOAD_ALL],
   "page.options": ["설정을 쓸 수 없습니다.", RELOAD],
+  "page.other_tab": ["이 방은 다른 탭에서 열려 있습니다.", "그 탭으로 가거나 여기서 새 방을 시작하세요."],
   "page.misuse": ["페이지가 순서를 어겼습니다.", RELOAD],
   "internal.worker": ["페이지의 일부가 시작되지 않았습니다.", RELOAD],
   "internal.panic": ["페이지의 일부가 멈췄습니다.", RELOAD],

@@ -117,6 +117,8 @@ export type SessionEvent =
   | { type: "ready"; epoch: number }
   /** Host: why the plan is as it is. */
   | { type: "explained"; epoch: number; explanation: Explanation }
+  /** An answer goes on that was begun before the host's page was loaded again; `text` is what it had. */
+  | { type: "resumed"; question: number; ids: number[]; text: string }
   | { type: "token"; question: number; id: number; atMs: number; text: string }
   | {
       type: "finished";
@@ -144,6 +146,8 @@ export interface Phone {
   events(): ReadableStream<SessionEvent>;
   /** The invitation is the fragment of the room's link and contains its secret. */
   host(model: { id: string; file: string; manifest: string }): Promise<{ room: string; invitation: string }>;
+  /** Opens the room again that the phone hosted before its tab was loaded again, with the plan and the answer it had. */
+  resume(): Promise<{ room: string; invitation: string }>;
   /** By the room's link or its fragment; resolves with this phone's number. */
   join(link: string): Promise<number>;
   begin(): void;
@@ -165,7 +169,11 @@ export interface Capabilities {
 }
 
 export interface RustModule {
-  Phone: new (options: PhoneOptions) => Phone;
+  Phone: {
+    new (options: PhoneOptions): Phone;
+    /** The phone of this tab before it was loaded again, if it hosted a room then. */
+    reloaded(): Phone | undefined;
+  };
   /** Folders from the root of the origin private file system to the files that hold chunks, each named by its hash. */
   chunkFolders(): string[];
   capabilities(workerScript?: string): Promise<Capabilities>;

@@ -5,6 +5,7 @@ import { faultCard, faultOf, loadFault } from "./errors";
 import type { Fault, ModelEntry, Phone, PhoneOptions } from "./facade";
 import { confirmLeave } from "./leave";
 import { invitationOfPage } from "./link";
+import { keepOnReload, keptPage, type Kept } from "./reload";
 import { Room } from "./room";
 import { preferredLanguage, rememberLanguage, say, useLanguage, type Language } from "./strings";
 import { joinView } from "./view-join";
@@ -18,6 +19,7 @@ let room: Room | undefined;
 let problem: Fault | undefined;
 let view: View | undefined;
 let sleep: (() => void) | undefined;
+let forget: (() => void) | undefined;
 
 function show(): void {
   view?.end();
@@ -71,6 +73,24 @@ async function host(model: ModelEntry, options: PhoneOptions): Promise<void> {
   }
 }
 
+/** The room this tab hosted before it was loaded again. */
+async function resume(kept: Kept): Promise<void> {
+  const phone = (await load()).Phone.reloaded();
+  if (!phone) return;
+  const resumed = new Room(phone, "host", kept.myName, kept.model);
+  resumed.restore(kept);
+  enter(resumed);
+  show();
+  try {
+    resumed.opened((await phone.resume()).invitation);
+  } catch (thrown) {
+    if (room !== resumed) return;
+    problem = resumed.end ?? faultOf(thrown);
+    exit();
+    show();
+  }
+}
+
 async function join(invited: string, options: PhoneOptions): Promise<Fault | undefined> {
   problem = undefined;
   const phone = await newPhone(options);
@@ -99,10 +119,12 @@ async function newPhone(options: PhoneOptions): Promise<Phone | undefined> {
 function enter(entered: Room): Room {
   room = entered;
   sleep = stayAwake((notice) => entered.notice(notice));
+  forget = keepOnReload(entered);
   const unwatch = entered.watch(() => {
     if (entered.phase !== "over") return;
     unwatch();
     sleep?.();
+    forget?.();
     document.querySelector("header")?.replaceWith(header());
   });
   return entered;
@@ -110,6 +132,7 @@ function enter(entered: Room): Room {
 
 function exit(): void {
   sleep?.();
+  forget?.();
   room = undefined;
 }
 
@@ -129,3 +152,10 @@ window.addEventListener("hashchange", () => {
   if (!room) show();
 });
 show();
+const kept = keptPage();
+if (kept) {
+  resume(kept).catch((thrown: unknown) => {
+    problem = loadFault(thrown);
+    show();
+  });
+}

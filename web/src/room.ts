@@ -3,6 +3,7 @@ import { faultOf } from "./errors";
 import type { Explanation, Fault, MemberView, ModelEntry, Phone, Plan, Request, SessionEvent } from "./facade";
 import { isNotice } from "./faults";
 import { movesBetween, type Change } from "./plan/moves";
+import type { Kept } from "./reload";
 import { say } from "./strings";
 import type { Finished } from "./tasks/ask";
 import { Presets, type Task } from "./tasks/presets";
@@ -83,6 +84,14 @@ export class Room {
   watch(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Goes on after the page was loaded again. Whether the last answer does, the session tells. */
+  restore({ turns, draft, planned }: Kept): void {
+    this.turns = turns;
+    this.draft = draft;
+    if (turns.at(-1)?.state === "writing") this.#endTurn();
+    if (planned) this.phase = "planning";
   }
 
   opened(invitation: string): void {
@@ -227,6 +236,9 @@ export class Room {
       case "explained":
         if (event.epoch === this.plan?.epoch) this.explanation = event.explanation;
         break;
+      case "resumed":
+        this.#resumeTurn(event.text, event.ids.length);
+        break;
       case "token":
         this.#addToken(event.text, event.atMs);
         break;
@@ -277,6 +289,17 @@ export class Room {
     const bytes = members.reduce((sum, member) => sum + member.fetched_bytes, 0);
     this.#fetched.push({ at, bytes });
     this.#fetched = this.#fetched.filter((sample) => at - sample.at <= SPEED_SPAN[1]);
+  }
+
+  /** Steps of a task do not go on: what had them ended with the page. */
+  #resumeTurn(text: string, tokens: number): void {
+    const turn = this.turns.at(-1);
+    if (turn?.task !== "chat" || turn.state !== "broken") {
+      this.stop();
+      return;
+    }
+    Object.assign(turn, { answer: text, tokens, state: "writing" });
+    this.#interrupted = true;
   }
 
   #addToken(text: string, atMs: number): void {
@@ -361,6 +384,10 @@ export class Room {
     if (this.phase !== "answering") return;
     this.phase = "ready";
     this.stopping = false;
+    this.#endTurn();
+  }
+
+  #endTurn(): void {
     const turn = this.turns.at(-1);
     if (!turn) return;
     if (turn.tokens > 0) {

@@ -25,6 +25,7 @@ const TESTS: &[(&str, &str, bool)] = &[
     ("tiny", TINY_MODEL, false),
     ("faults", TINY_MODEL, false),
     ("faults-weights", TINY_MODEL, false),
+    ("faults-reload", TINY_MODEL, false),
     ("https", TINY_MODEL, false),
     ("server", TINY_MODEL, false),
     ("door", TINY_MODEL, false),

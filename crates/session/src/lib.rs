@@ -20,7 +20,7 @@ mod watch;
 pub use asker::Asker;
 pub use error::SessionError;
 pub use guard::{Guarded, Session};
-pub use host::{Host, HostConfig, MAX_MEMBERS};
+pub use host::{Host, HostConfig, Kept, MAX_MEMBERS};
 pub use peer::{Peer, PeerConfig};
 pub use seam::{
     Channel, Command, Computed, Ending, EngineChoice, Event, Fault, Input, Job, JobId,

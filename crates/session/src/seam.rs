@@ -4,10 +4,10 @@ use model::{EngineKind, NumericClass, UnitKind, UnitRange};
 use plan::{EngineProfile, Explanation, MemberId, Plan, Stage};
 use proto::Summary;
 pub use proto::{Ending, Fault, MemberView, ModelReference};
-
 use serde::{Deserialize, Serialize};
 
 use crate::asker::Asker;
+use crate::host::Kept;
 
 /// Which executors a page allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -214,13 +214,17 @@ pub trait Writer {
 pub enum Command {
     /// Host: plan with the phones present and load.
     Begin,
+    /// Host, after its page was loaded again: give the room what it had. Then the answers that were being written.
+    Resume(Kept),
     /// Host: answer a prompt, now or after those that asked before.
     Generate {
         /// Who asked.
         asker: Asker,
         /// Prompt as token ids; not empty.
         prompt_ids: Vec<u32>,
-        /// Stop after so many generated tokens.
+        /// Tokens of the answer that were shown before the page was loaded again: it goes on behind them. Only for questions of this page.
+        written_ids: Vec<u32>,
+        /// Stop after so many generated tokens, those written before among them.
         max_tokens: u32,
         /// Generation ends when one of these is drawn.
         stop_ids: Vec<u32>,
@@ -358,6 +362,15 @@ pub enum Event {
     Interrupted {
         /// What was lost, or is missing.
         fault: Fault,
+    },
+    /// An answer to this page goes on that was begun before the page was loaded again.
+    Resumed {
+        /// Of which question.
+        question: u32,
+        /// Tokens written before.
+        ids: Vec<u32>,
+        /// Their text.
+        text: String,
     },
     /// One token of an answer to this page.
     Token {

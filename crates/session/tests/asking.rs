@@ -6,15 +6,16 @@
     reason = "tests say what they expect by panicking"
 )]
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use plan::MemberId;
-use proto::control::MAX_QUESTION_BYTES;
+use proto::{Slice, control::MAX_QUESTION_BYTES};
 use session::{Command, Ending, Event};
 use tests::{
     Model, Room,
     compute::adding::{BLOCKS, CLASS, answer_to, graph, room_of, usable_bytes},
     network::Network,
+    reload::Begun,
     room::host_config,
 };
 #[cfg(target_arch = "wasm32")]
@@ -223,4 +224,81 @@ fn without_the_host_nobody_answers() {
     room.kill(HOST);
     room.run(5_000);
     assert_eq!(refusal(&room, A, 1).as_deref(), Some("host.lost"));
+}
+
+#[test]
+fn every_answer_of_a_reloaded_host_goes_on_and_a_member_is_told_that_its_own_does_not() {
+    let mut room = room_of(&[6, 6, 6, 6]);
+    let prompts = [&PROMPT[..], &PROMPT[2..]];
+    let questions = prompts.map(|prompt| room.ask(prompt, 50));
+    ask(&mut room, A, 1, &PROMPT[1..]);
+    room.run(150);
+    let begun: Vec<Begun> = questions
+        .iter()
+        .zip(prompts)
+        .map(|(question, prompt)| Begun {
+            question: *question,
+            prompt_ids: prompt.to_vec(),
+            written_ids: room.answer_to(*question),
+            max_tokens: 50,
+        })
+        .collect();
+    for begun in &begun {
+        assert!(!begun.written_ids.is_empty() && begun.written_ids.len() < 50);
+    }
+    assert_eq!(refusal(&room, A, 1), None, "it is being answered");
+    room.reload_host(1_000, begun.clone());
+    room.run(20_000);
+    // A guest that is let in again has another number.
+    let told = room.phones.keys().copied().filter(|member| {
+        let codes = room.events(*member).filter_map(|event| match event {
+            Event::Refused { question: 1, fault } => Some(fault.code.as_str()),
+            _ => None,
+        });
+        codes.eq(["host.lost"])
+    });
+    assert_eq!(told.count(), 1);
+    for (begun, prompt) in begun.iter().zip(prompts) {
+        let Begun {
+            question,
+            written_ids,
+            ..
+        } = begun;
+        assert_eq!(room.resumed_ids(*question).as_ref(), Some(written_ids));
+        let whole = [written_ids.clone(), room.answer_to(*question)].concat();
+        assert_eq!(whole, answer_to(prompt, 50));
+    }
+    assert_eq!(room.faults(HOST), []);
+}
+
+#[test]
+fn requests_of_a_reloaded_host_are_not_those_that_guests_know() {
+    let mut room = room_of(&[6, 6, 6]);
+    let kept = room.host().kept();
+    // Begun since: nothing of it is kept.
+    let first = room.ask(&PROMPT, 50);
+    ask(&mut room, A, 1, &PROMPT[1..]);
+    room.tape = Some(Vec::new());
+    room.run(150);
+    assert!(!room.answer_to(first).is_empty());
+    let known = requests(&mut room);
+    room.reload_host_with(kept, 1_000, Vec::new());
+    room.run(12_000);
+    room.tape = Some(Vec::new());
+    let next = room.ask(&PROMPT[2..], TOKENS);
+    room.run(10_000);
+    assert_eq!(
+        room.answer_to(next),
+        answer_to(&PROMPT[2..], TOKENS as usize)
+    );
+    let new = requests(&mut room);
+    assert!(!known.is_empty() && !new.is_empty());
+    assert!(known.is_disjoint(&new), "{known:?} {new:?}");
+}
+
+/// Whose columns were on their way.
+fn requests(room: &mut Room) -> BTreeSet<u32> {
+    let tape = room.tape.take().unwrap();
+    let slices = tape.iter().map(|message| Slice::parse(&message.bytes));
+    slices.map(|slice| slice.unwrap().header.request).collect()
 }

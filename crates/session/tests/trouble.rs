@@ -14,6 +14,7 @@ use session::{Channel, Command, Event};
 use tests::{
     Room,
     compute::adding::{CLASS, answer_to, new_room, room_of, usable_bytes},
+    reload::Begun,
     room::Message,
 };
 #[cfg(target_arch = "wasm32")]
@@ -155,6 +156,31 @@ fn without_the_host_the_session_is_over() {
     room.command(HOST, Command::Leave);
     room.run(10);
     assert_eq!(room.events(MemberId(1)).next_back(), Some(&Event::Left));
+}
+
+#[test]
+fn a_guest_that_does_not_come_back_to_a_reloaded_host_is_not_waited_for() {
+    let mut room = room_of(&[6, 6, 6]);
+    let question = room.ask(&PROMPT, 50);
+    room.run(60);
+    let written_ids = room.answer();
+    assert!(!written_ids.is_empty() && written_ids.len() < 50);
+    room.kill(room.ring()[1]);
+    let begun = Begun {
+        question,
+        prompt_ids: PROMPT.to_vec(),
+        written_ids: written_ids.clone(),
+        max_tokens: 50,
+    };
+    room.reload_host(500, vec![begun]);
+    room.run(9_000);
+    assert_eq!(room.answer(), [0; 0]);
+    room.run(6_000);
+    assert_eq!(
+        [written_ids, room.answer()].concat(),
+        answer_to(&PROMPT, 50)
+    );
+    assert_eq!(room.faults(HOST), []);
 }
 
 #[test]

@@ -18,6 +18,15 @@ impl Forced {
         }
     }
 
+    /// The same, when `drawn` of them were drawn before, with this sum of log-probabilities.
+    pub fn behind(ids: Vec<u32>, drawn: usize, log_likelihood: f64) -> Self {
+        let ids: Vec<u32> = ids.into_iter().skip(drawn).collect();
+        Self {
+            ids: ids.into_iter(),
+            log_likelihood,
+        }
+    }
+
     /// The next given token; `None` when all are drawn. `logits` holds one value per id of the vocabulary.
     pub fn next(&mut self, logits: &[f32]) -> Option<u32> {
         let id = self.ids.next()?;
@@ -61,6 +70,18 @@ mod tests {
         assert_eq!(forced.next(&logits), Some(0));
         assert_eq!(forced.next(&logits), None);
         assert!((exp(forced.log_likelihood()) - 0.125).abs() < 1e-6);
+    }
+
+    #[test]
+    fn drawing_can_go_on_elsewhere() {
+        let logits = [0.5, 2.0, -1.0];
+        let mut undisturbed = Forced::new(vec![2, 0, 1]);
+        undisturbed.next(&logits);
+        let mut behind = Forced::behind(vec![2, 0, 1], 1, undisturbed.log_likelihood());
+        for _ in 0..3 {
+            assert_eq!(behind.next(&logits), undisturbed.next(&logits));
+        }
+        assert_eq!(behind.log_likelihood(), undisturbed.log_likelihood());
     }
 
     #[test]

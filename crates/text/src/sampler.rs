@@ -90,6 +90,12 @@ impl Sampler {
         })
     }
 
+    /// As if so many tokens had been drawn: an answer goes on that was begun elsewhere.
+    pub fn skip(&mut self, tokens: usize) {
+        // Every token takes one random number; the likeliest takes none, and then none is ever taken.
+        self.rng.skip(tokens as u64);
+    }
+
     /// The next token after `history`. Of equal logits the lowest id comes first; NaN counts as impossible. Without a possible token: id 0.
     pub fn next(&mut self, logits: &[f32], history: &[u32]) -> u32 {
         self.candidates.clear();

@@ -138,6 +138,18 @@ fn a_seed_decides_every_draw() {
 }
 
 #[test]
+fn drawing_goes_on_as_if_it_had_never_stopped() {
+    for sampling in [warm(), Sampling::default()] {
+        let mut undisturbed = Sampler::new(sampling, 5).unwrap();
+        let draws: Vec<_> = (0..64).map(|_| undisturbed.next(&LOGITS, &[])).collect();
+        let mut behind = Sampler::new(sampling, 5).unwrap();
+        behind.skip(40);
+        let rest: Vec<_> = (40..64).map(|_| behind.next(&LOGITS, &[])).collect();
+        assert_eq!(rest, draws[40..]);
+    }
+}
+
+#[test]
 fn impossible_logits_do_not_panic() {
     for sampling in [
         Sampling::default(),

@@ -13,6 +13,7 @@ export class Phone {
     this.stream = new ReadableStream({ start: (controller) => (this.controller = controller) });
     globalThis.scriptedPhone = this;
   }
+  static reloaded() {}
   events() {
     return this.stream;
   }

@@ -4,12 +4,13 @@ use plan::MemberId;
 use session::{Command, Event};
 
 use super::{
-    HOST, PATIENCE_MS, PROMPT, Row, TOKENS, answering, next_token_ms, peers_in, roster_is_right,
-    row, said,
+    HOST, PATIENCE_MS, PROMPT, Row, TOKENS, answering, moving::fetched_bytes, next_token_ms,
+    peers_in, roster_is_right, row, said,
 };
 use crate::{
     Room,
     compute::adding::{answer_to, room_of, usable_bytes},
+    reload::Begun,
 };
 
 /// Does a fault to the phone at each place of a ring of three phones, with a spare one.
@@ -163,6 +164,46 @@ pub fn stall_without_spare() -> Row {
         "waits; goes on <= 2 s after; no weight fetched again",
         2_000,
         vec![next_ms],
+    )
+}
+
+/// A drill.
+pub fn host_reloaded() -> Row {
+    let mut times = Vec::new();
+    // Sooner than the peers notice by themselves, and after they gave back what they held.
+    for away_ms in [200, 1_000, 9_000] {
+        let mut room = answering(&[4, 4, 4]);
+        let (fetched, at_ms, plan) = (fetched_bytes(&room), room.now_ms, room.plan().cloned());
+        let written_ids = room.answer();
+        let begun = Begun {
+            question: room.question,
+            prompt_ids: PROMPT.to_vec(),
+            written_ids: written_ids.clone(),
+            max_tokens: TOKENS,
+        };
+        room.reload_host(away_ms, vec![begun]);
+        let ended = room.run_until(PATIENCE_MS, |room| room.answers() > 0);
+        let whole = [written_ids.clone(), room.answer()].concat();
+        let as_before = plan.is_some_and(|before| {
+            let units = |plan: &plan::Plan| plan.stages.iter().map(|stage| stage.units).collect();
+            let after: Option<Vec<_>> = room.plan().map(units);
+            after == Some(units(&before))
+        });
+        let mut tokens = room.phone(HOST).events.iter();
+        let next = tokens.find(|(_, event)| matches!(event, Event::Token { .. }));
+        let next = next.map(|(token_ms, _)| token_ms - at_ms);
+        let good = ended
+            && whole == answer_to(&PROMPT, TOKENS as usize)
+            && room.resumed_ids(room.question) == Some(written_ids)
+            && as_before
+            && fetched_bytes(&room) == fetched;
+        times.push(next.filter(|_| good && roster_is_right(&mut room)));
+    }
+    row(
+        "the host's page loaded again, up to 9 s away",
+        "goes on <= 15 s behind the tokens shown; no weight fetched again",
+        15_000,
+        times,
     )
 }
 

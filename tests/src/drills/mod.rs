@@ -43,7 +43,7 @@ pub struct Row {
 pub type Drill = (&'static str, fn() -> Row);
 
 /// All of them.
-pub const DRILLS: [Drill; 28] = [
+pub const DRILLS: [Drill; 29] = [
     ("tab_closed", tab_closed),
     ("process_killed", process_killed),
     ("two_at_once", two_at_once),
@@ -55,6 +55,7 @@ pub const DRILLS: [Drill; 28] = [
     ("bad_network", bad_network),
     ("reordered_and_doubled", reordered_and_doubled),
     ("server_restart", server_restart),
+    ("host_reloaded", host_reloaded),
     ("host_gone", host_gone),
     ("duplicated_tab", duplicated_tab),
     ("other_protocol", other_protocol),

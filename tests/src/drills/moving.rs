@@ -149,7 +149,7 @@ fn longest_gap_ms(room: &Room) -> u64 {
     gaps.max().unwrap_or_default()
 }
 
-fn fetched_bytes(room: &Room) -> u64 {
+pub(super) fn fetched_bytes(room: &Room) -> u64 {
     let phones = room.phones.values();
     phones
         .map(|phone| phone.storage.borrow().fetched_bytes)

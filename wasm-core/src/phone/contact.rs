@@ -8,7 +8,10 @@ use plan::MemberId;
 use session::{Fault, ModelReference};
 use wasm_bindgen_futures::spawn_local;
 
-use super::page::{Awaited, Page};
+use super::{
+    kept::{self, KeptRoom},
+    page::{Awaited, Page},
+};
 use crate::{
     clock::sleep,
     error::BrowserError,
@@ -30,25 +33,65 @@ const CONNECT_MS: f64 = 20_000.0;
 pub async fn host(page: &Rc<Page>, model: ModelReference) -> Result<Invitation, Fault> {
     check_browser()?;
     let keys = HostKeys::new(&random::bytes()?);
+    start_hosting(page, &model, &keys, None).await?;
+    let seat = signaling::create_room().await?;
+    kept::claim(&seat.room).await?;
+    kept::keep_room(&KeptRoom {
+        options: page.options.clone(),
+        seat: seat.clone(),
+        keys: keys.clone(),
+        model,
+    });
+    open_door(page, &seat);
+    Ok(Invitation::new(&seat.room, &keys))
+}
+
+/// Opens the room again that this tab started before it was loaded again. Its guests look for it.
+pub async fn resume(page: &Rc<Page>, room: KeptRoom) -> Result<Invitation, Fault> {
+    check_browser()?;
+    let KeptRoom {
+        seat, keys, model, ..
+    } = room;
+    if let Err(error) = kept::claim(&seat.room).await {
+        kept::forget();
+        return Err(error.into());
+    }
+    start_hosting(page, &model, &keys, kept::session()).await?;
+    let seat = signaling::reopen(&seat).await?;
+    open_door(page, &seat);
+    Ok(Invitation::new(&seat.room, &keys))
+}
+
+/// Resolves when the model is open.
+async fn start_hosting(
+    page: &Rc<Page>,
+    model: &ModelReference,
+    keys: &HostKeys,
+    kept: Option<String>,
+) -> Result<(), Fault> {
     let options = &page.options;
     page.start_threads(&ToSession::Host {
         offer: options.offer(),
-        model,
+        model: model.clone(),
         context_columns: options.context_columns(),
         wire: options.wire(),
         keys: keys.clone(),
+        kept,
     })?;
     page.wait_for(Awaited::Hosting).await?;
-    let seat = Rc::new(signaling::create_room().await?);
-    let inbox = Inbox::open(&seat);
-    *page.seat.borrow_mut() = Some(Rc::clone(&seat));
+    Ok(())
+}
+
+/// Guests may come.
+fn open_door(page: &Rc<Page>, seat: &Seat) {
+    let inbox = Inbox::open(seat);
+    *page.seat.borrow_mut() = Some(Rc::new(seat.clone()));
     let (answering, handle) = abortable(answer_door(Rc::downgrade(page), inbox));
     *page.answering.borrow_mut() = Some(handle);
     spawn_local(async {
         // The page left the room.
         let _ = answering.await;
     });
-    Ok(Invitation::new(&seat.room, &keys))
 }
 
 /// Passes every guest's offer on until the page has left the room.

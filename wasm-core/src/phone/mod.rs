@@ -1,11 +1,13 @@
 //! The API of a page: one phone in one room.
 
 mod contact;
+mod kept;
 mod options;
 mod page;
 
 use std::rc::Rc;
 
+use door::Invitation;
 use session::{Fault, ModelReference};
 use wasm_bindgen::prelude::*;
 use wasm_streams::ReadableStream;
@@ -35,6 +37,14 @@ impl Phone {
         })
     }
 
+    /// The phone of this tab before it was loaded again, if it hosted a room then; `resume` opens the room.
+    pub fn reloaded() -> Option<Phone> {
+        let room = kept::room()?;
+        Some(Self {
+            page: Page::new(room.options),
+        })
+    }
+
     /// A `ReadableStream` of events; once, before `host` or `join`.
     pub fn events(&self) -> Result<wasm_streams::readable::sys::ReadableStream, JsValue> {
         let events = self.page.take_events().map_err(rejection)?;
@@ -48,13 +58,19 @@ impl Phone {
         let invitation = contact::host(&self.page, model)
             .await
             .map_err(|fault| self.refuse(&fault))?;
-        let answer = js_sys::Object::new();
-        let set = |key: &str, text: &str| {
-            js_sys::Reflect::set(&answer, &key.into(), &text.into()).map(drop)
-        };
-        set("room", &invitation.room)?;
-        set("invitation", &invitation.to_string())?;
-        Ok(answer.into())
+        opened(&invitation)
+    }
+
+    /// Opens the room of a reloaded tab again: under the same link, for the same guests, with the plan it had and the answer that was
+    /// being written. Resolves as `host` does.
+    pub async fn resume(&self) -> Result<JsValue, JsValue> {
+        let room = kept::room().ok_or_else(|| BrowserError::Misuse {
+            detail: "this tab hosted no room".to_owned(),
+        });
+        let invitation = contact::resume(&self.page, room.map_err(rejection)?)
+            .await
+            .map_err(|fault| self.refuse(&fault))?;
+        opened(&invitation)
     }
 
     /// Joins a room by its link or the link's fragment; resolves with this phone's number when the host let it in.
@@ -93,6 +109,16 @@ impl Phone {
         self.page.close();
         error::to_js(fault)
     }
+}
+
+/// What hosts are told of their room.
+fn opened(invitation: &Invitation) -> Result<JsValue, JsValue> {
+    let answer = js_sys::Object::new();
+    let set =
+        |key: &str, text: &str| js_sys::Reflect::set(&answer, &key.into(), &text.into()).map(drop);
+    set("room", &invitation.room)?;
+    set("invitation", &invitation.to_string())?;
+    Ok(answer.into())
 }
 
 fn rejection(error: BrowserError) -> JsValue {

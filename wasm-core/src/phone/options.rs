@@ -1,8 +1,9 @@
 //! What an embedding page gives: constructor options, a model, a request for text.
 
 use model::WireDtype;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+use super::kept;
 use crate::{
     capability::DEFAULT_BUDGET_BYTES,
     error::BrowserError,
@@ -17,7 +18,7 @@ const DEFAULT_MAX_TOKENS: u32 = 256;
 const MAX_NAME_CHARS: usize = 40;
 
 /// Options of `new Phone(...)`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PhoneOptions {
     name: String,
@@ -32,7 +33,7 @@ pub struct PhoneOptions {
     wire: Wire,
 }
 
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Wire {
     F32,
@@ -48,6 +49,7 @@ impl PhoneOptions {
             engine: self.engine,
             budget_bytes: self.budget_bytes.unwrap_or(DEFAULT_BUDGET_BYTES),
             client: self.client.clone(),
+            tab: kept::tab(),
         }
     }
 

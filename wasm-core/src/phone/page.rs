@@ -18,7 +18,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::MessageChannel;
 
-use super::{contact, options::PhoneOptions};
+use super::{contact, kept, options::PhoneOptions};
 use crate::{
     channel::{
         bridge::Bridge,
@@ -301,6 +301,7 @@ impl Page {
         };
         match message {
             FromSession::Event => values.into_iter().for_each(|event| self.tell(event)),
+            FromSession::Keep { session } => kept::keep_session(&session),
             FromSession::Hosting => self.wake(Awaited::Hosting, MemberId::HOST),
             FromSession::Opened { member } => self.tell_certificates(member),
             FromSession::Joined { member } => self.wake(Awaited::Joined, member),
@@ -317,6 +318,7 @@ impl Page {
             }
             FromSession::Rejoin => spawn_local(contact::rejoin(Rc::downgrade(self))),
             FromSession::Over => {
+                kept::forget();
                 let page = Rc::clone(self);
                 spawn_local(async move {
                     sleep(LAST_WORDS_MS).await;

@@ -7,6 +7,7 @@ use plan::MemberId;
 use session::{Asker, Command, Fault, Writer};
 use text::{ChatTemplate, DecodeStream, Forced, Sampler, TextError, Tokenizer, Vocabulary};
 
+use super::kept::{KeptAnswer, Written};
 use crate::{
     error::of_text,
     messages::{Prompt, Question},
@@ -17,8 +18,15 @@ pub struct Chat {
     tokenizer: Tokenizer,
     /// A model without one still continues raw text.
     template: Result<ChatTemplate, TextError>,
-    /// Prompts of this page whose answers ended just now, by question.
-    answered: Rc<RefCell<BTreeMap<u32, Vec<u32>>>>,
+    /// Answers to this page that were begun, by question.
+    begun: Rc<RefCell<BTreeMap<u32, Begun>>>,
+}
+
+/// What an answer to this page came from, and how its beginning went.
+struct Begun {
+    question: Question,
+    prompt_ids: Vec<u32>,
+    start_log_likelihood: f64,
 }
 
 impl Chat {
@@ -32,7 +40,7 @@ impl Chat {
         Ok(Self {
             tokenizer,
             template: ChatTemplate::new(&vocabulary),
-            answered: Rc::default(),
+            begun: Rc::default(),
         })
     }
 
@@ -41,38 +49,82 @@ impl Chat {
     /// # Errors
     /// Templates that refuse the messages, sampling options out of range.
     pub fn ask(&self, asker: Asker, question: &Question) -> Result<Command, Fault> {
-        self.command(asker, question)
+        self.go_on(asker, question, Written::default())
+    }
+
+    /// The same, behind tokens that were written before the page was loaded again: the next ones are drawn as if it had not been.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn go_on(
+        &self,
+        asker: Asker,
+        question: &Question,
+        written: Written,
+    ) -> Result<Command, Fault> {
+        self.command(asker, question, written)
             .map_err(|error| of_text(&error))
     }
 
-    fn command(&self, asker: Asker, question: &Question) -> Result<Command, TextError> {
+    fn command(
+        &self,
+        asker: Asker,
+        question: &Question,
+        written: Written,
+    ) -> Result<Command, TextError> {
         let prompt_ids = self.prompt_ids(&question.prompt)?;
-        let sampler = Sampler::new(question.sampling, question.seed)?;
+        let mut sampler = Sampler::new(question.sampling, question.seed)?;
         let start_ids = match &question.answer_start {
             Some(start) => self.tokenizer.encode(start, false, false)?,
             None => Vec::new(),
         };
         let start_tokens = u32::try_from(start_ids.len()).unwrap_or(u32::MAX);
+        let given = written.ids.len().min(start_ids.len());
+        sampler.skip(written.ids.len() - given);
+        let own = (asker.member == MemberId::HOST).then(|| Begun {
+            question: question.clone(),
+            prompt_ids: prompt_ids.clone(),
+            start_log_likelihood: written.start_log_likelihood,
+        });
+        let mut answer = Answer {
+            asker,
+            sampler,
+            start: Forced::behind(start_ids, given, written.start_log_likelihood),
+            stream: self.tokenizer.decode_stream(),
+            own,
+            ended: false,
+            begun: Rc::clone(&self.begun),
+        };
+        if !written.ids.is_empty() {
+            answer.note();
+        }
         Ok(Command::Generate {
             asker,
+            prompt_ids,
+            written_ids: written.ids,
             max_tokens: question.max_tokens.saturating_add(start_tokens),
             stop_ids: self.tokenizer.stop_ids().to_vec(),
-            writer: Box::new(Answer {
-                asker,
-                sampler,
-                start: Forced::new(start_ids),
-                stream: self.tokenizer.decode_stream(),
-                prompt_ids: prompt_ids.clone(),
-                answered: Rc::clone(&self.answered),
-            }),
-            prompt_ids,
+            writer: Box::new(answer),
         })
     }
 
-    /// The prompt of this page whose answer ended just now, in ids.
-    pub fn take_answered(&self, question: u32) -> Vec<u32> {
-        let prompt_ids = self.answered.borrow_mut().remove(&question);
-        prompt_ids.unwrap_or_default()
+    /// The prompt of this page whose answer ended, in ids.
+    pub fn take_ended(&self, question: u32) -> Vec<u32> {
+        let begun = self.begun.borrow_mut().remove(&question);
+        begun.map_or_else(Vec::new, |begun| begun.prompt_ids)
+    }
+
+    /// An answer being written to this page, with these tokens, as it goes on after a reload.
+    pub fn kept(&self, question: u32, ids: &[u32]) -> Option<KeptAnswer> {
+        let begun = self.begun.borrow();
+        begun.get(&question).map(|begun| KeptAnswer {
+            number: question,
+            question: begun.question.clone(),
+            written: Written {
+                ids: ids.to_vec(),
+                start_log_likelihood: begun.start_log_likelihood,
+            },
+        })
     }
 
     fn prompt_ids(&self, prompt: &Prompt) -> Result<Vec<u32>, TextError> {
@@ -94,13 +146,40 @@ struct Answer {
     /// The beginning it was given.
     start: Forced,
     stream: DecodeStream,
-    prompt_ids: Vec<u32>,
-    answered: Rc<RefCell<BTreeMap<u32, Vec<u32>>>>,
+    /// Of an answer to this page, until it is begun: the session may refuse the question.
+    own: Option<Begun>,
+    ended: bool,
+    begun: Rc<RefCell<BTreeMap<u32, Begun>>>,
+}
+
+impl Answer {
+    /// Writes down that an answer to this page is begun, and how its beginning goes.
+    fn note(&mut self) {
+        let Asker { member, question } = self.asker;
+        if member != MemberId::HOST {
+            return;
+        }
+        let mut answers = self.begun.borrow_mut();
+        answers.extend(self.own.take().map(|own| (question, own)));
+        if let Some(begun) = answers.get_mut(&question) {
+            begun.start_log_likelihood = self.start.log_likelihood();
+        }
+    }
+}
+
+/// An answer that is given up has no end that anybody would read about, and does not go on after a reload.
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if self.asker.member == MemberId::HOST && !self.ended {
+            self.begun.borrow_mut().remove(&self.asker.question);
+        }
+    }
 }
 
 impl Writer for Answer {
     fn next(&mut self, logits: &[f32], ids: &[u32]) -> u32 {
         let given = self.start.next(logits);
+        self.note();
         given.unwrap_or_else(|| self.sampler.next(logits, ids))
     }
 
@@ -109,11 +188,8 @@ impl Writer for Answer {
     }
 
     fn rest(&mut self) -> String {
-        if self.asker.member == MemberId::HOST {
-            let prompt_ids = core::mem::take(&mut self.prompt_ids);
-            let mut answered = self.answered.borrow_mut();
-            answered.insert(self.asker.question, prompt_ids);
-        }
+        self.note();
+        self.ended = true;
         self.stream.finish()
     }
 

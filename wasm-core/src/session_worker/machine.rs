@@ -2,7 +2,7 @@
 
 use door::{Credentials, Fingerprints, NONCE_BYTES};
 use plan::MemberId;
-use session::{Fault, Guarded, Host, Input, Output, Peer};
+use session::{Fault, Guarded, Host, Input, Kept, Output, Peer};
 
 /// The session machine of this page, behind its door.
 pub enum Machine {
@@ -56,6 +56,14 @@ impl Machine {
     /// When it wants to be told the time.
     pub fn poll_timeout(&self) -> Option<u64> {
         either!(self, machine => machine.poll_timeout())
+    }
+
+    /// What a host keeps over a reload of its page.
+    pub fn kept(&mut self) -> Option<Kept> {
+        match self {
+            Self::Host(host) => Some(host.session().kept()),
+            Self::Peer(_) => None,
+        }
     }
 
     /// A number for a guest; only a host gives them.

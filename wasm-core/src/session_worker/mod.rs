@@ -1,6 +1,7 @@
 //! The thread that runs the session machine: its inputs from page, engine, channels and timer, its outputs back to them.
 
 mod chat;
+mod kept;
 mod machine;
 mod members;
 
@@ -27,6 +28,7 @@ use crate::{
     value,
 };
 use chat::Chat;
+use kept::{KeptAnswer, KeptSession};
 use machine::Machine;
 use members::{FromLink, Members};
 
@@ -89,6 +91,7 @@ struct Hosting {
     model: ModelReference,
     context_columns: u32,
     wire: model::WireDtype,
+    kept: Option<String>,
 }
 
 impl SessionWorker {
@@ -105,6 +108,7 @@ impl SessionWorker {
                 context_columns,
                 wire,
                 keys,
+                kept,
             } => (
                 offer,
                 Credentials::Host(keys),
@@ -112,6 +116,7 @@ impl SessionWorker {
                     model,
                     context_columns,
                     wire,
+                    kept,
                 }),
             ),
             ToSession::Guest { offer, credentials } => (offer, credentials, None),
@@ -160,20 +165,24 @@ impl SessionWorker {
                     name,
                     engine,
                     budget_bytes,
-                    client,
+                    tab,
+                    ..
                 } = self.offer.clone();
                 let peer = Peer::new(PeerConfig {
                     me,
                     name,
                     budget_bytes,
                     engine: engine.into(),
-                    client,
+                    client: tab,
                 });
                 self.machine = Some(Machine::peer(peer, self.credentials.clone()));
             }
             ToSession::Admit { seat } => {
                 match self.machine.as_mut().and_then(Machine::allocate_member) {
-                    Some(Ok(member)) => self.to_page(&FromSession::Number { seat, member }),
+                    Some(Ok(member)) => {
+                        self.keep();
+                        self.to_page(&FromSession::Number { seat, member });
+                    }
                     Some(Err(fault)) => self.to_page(&FromSession::Refused { seat, fault }),
                     None => {}
                 }
@@ -216,6 +225,11 @@ impl SessionWorker {
                 payload,
             }),
         };
+        self.give(command);
+    }
+
+    /// To the session, or why not to the page.
+    fn give(&mut self, command: Result<Command, Fault>) {
         match command {
             Ok(command) => self.input(Input::Command(command)),
             Err(fault) => self.on_event(Event::Failed {
@@ -233,6 +247,7 @@ impl SessionWorker {
         });
         let command = command.unwrap_or_else(|fault| Command::Refuse { asker, fault });
         self.input(Input::Command(command));
+        self.keep();
     }
 
     fn on_engine(&mut self, message: FromEngine) {
@@ -343,7 +358,51 @@ impl SessionWorker {
             members_may_ask: true,
         })?;
         self.machine = Some(Machine::host(host, self.credentials.clone()));
+        // What another version of the page kept is as good as nothing.
+        let kept = hosting
+            .kept
+            .and_then(|kept| serde_json::from_str(&kept).ok());
+        if let Some(kept) = kept {
+            self.resume(kept);
+        }
         Ok(())
+    }
+
+    /// The page was loaded again.
+    fn resume(&mut self, kept: KeptSession) {
+        self.question = kept.question;
+        self.input(Input::Command(Command::Resume(kept.room)));
+        for answer in kept.answers {
+            let KeptAnswer {
+                number,
+                question,
+                written,
+            } = answer;
+            if let Some(chat) = &self.chat {
+                self.give(chat.go_on(Asker::host(number), &question, written));
+            }
+        }
+    }
+
+    /// Kept before it is shown: what was shown is there after a reload.
+    fn keep(&mut self) {
+        let Some(room) = self.machine.as_mut().and_then(Machine::kept) else {
+            return;
+        };
+        let chat = self.chat.iter();
+        let answers = chat.flat_map(|chat| {
+            let written = self.written.iter();
+            written.filter_map(|(question, written)| chat.kept(*question, &written.ids))
+        });
+        let kept = KeptSession {
+            room,
+            question: self.question,
+            answers: answers.collect(),
+        };
+        match serde_json::to_string(&kept) {
+            Ok(session) => self.to_page(&FromSession::Keep { session }),
+            Err(error) => threads::report(&error.to_string()),
+        }
     }
 
     fn input(&mut self, input: Input) {
@@ -408,7 +467,11 @@ impl SessionWorker {
             self.to_page(&FromSession::Joined { member });
         }
         let over = matches!(event, Event::Left | Event::Failed { fatal: true, .. });
-        match self.for_page(&event) {
+        let value = self.for_page(&event);
+        if let Event::Ready { .. } | Event::Token { .. } | Event::Finished { .. } = event {
+            self.keep();
+        }
+        match value {
             Ok(value) => {
                 if let Err(error) =
                     ports::send_copying(&threads::scope(), &FromSession::Event, &[value])
@@ -442,13 +505,21 @@ impl SessionWorker {
                 written.ids.push(*id);
                 written.text.push_str(text);
             }
+            Event::Resumed {
+                question,
+                ids,
+                text,
+            } => {
+                let (ids, text) = (ids.clone(), text.clone());
+                self.written.insert(*question, Written { ids, text });
+            }
             Event::Refused { question, .. } => drop(self.written.remove(question)),
             Event::Finished { question, rest, .. } => {
                 let written = self.written.remove(question).unwrap_or_default();
                 set("text", (written.text + rest).into())?;
                 set("ids", value::to_js(&written.ids)?)?;
                 if let Some(chat) = &self.chat {
-                    set("promptIds", value::to_js(&chat.take_answered(*question))?)?;
+                    set("promptIds", value::to_js(&chat.take_ended(*question))?)?;
                 }
             }
             _ => {}

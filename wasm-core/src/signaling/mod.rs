@@ -15,7 +15,7 @@ const SEND_WAIT_MS: f64 = 1000.0;
 const SEND_ATTEMPTS: u32 = 5;
 
 /// A seat in a room: the right to read its messages and to send in its name.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Seat {
     /// Name of the room.
     pub room: String,
@@ -100,8 +100,8 @@ pub async fn create_room() -> Result<Seat, Fault> {
     post("/api/rooms", &serde_json::json!({})).await
 }
 
-/// Opens the host's room again, under the same name, on a server that has forgotten it.
-async fn reopen(host: &Seat) -> Result<Seat, Fault> {
+/// Opens the host's room again, under the same name, also on a server that has forgotten it.
+pub async fn reopen(host: &Seat) -> Result<Seat, Fault> {
     post("/api/rooms", &serde_json::json!({ "key": host.key })).await
 }
 

@@ -12,6 +12,8 @@ pub(crate) struct Answer {
     pub asker: Asker,
     pub asked_ms: u64,
     pub prompt_len: usize,
+    /// Tokens that were there when it was asked: it was begun before the page was loaded again.
+    pub written: u32,
     /// Prompt, then generated tokens.
     pub ids: Vec<u32>,
     pub max_tokens: u32,

@@ -330,7 +330,7 @@ impl Host {
         };
         answer.ids.push(id);
         answer.last_token_ms = self.now_ms;
-        if answer.generated() == 1 {
+        if answer.generated() == answer.written + 1 {
             answer.first_token_ms = self.now_ms;
         }
         let text = answer.writer.text(id);

@@ -10,6 +10,7 @@ mod overlapping;
 mod planning;
 mod questions;
 mod receiving;
+mod reloaded;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -31,6 +32,8 @@ use member::Member;
 use moving::Moving;
 use overlapping::Overlapping;
 use planning::{Placed, Wish};
+
+pub use reloaded::Kept;
 
 use crate::history::History;
 use crate::turns::Turns;
@@ -224,6 +227,7 @@ impl Host {
             .chain(self.overlap_due_ms())
             .chain(partings)
             .chain(explaining)
+            .chain(self.return_due_ms())
             .min()
     }
 
@@ -235,16 +239,22 @@ impl Host {
     fn on_command(&mut self, command: Command) {
         let done = match command {
             Command::Begin => self.begin(),
+            Command::Resume(kept) => {
+                self.resume_room(kept);
+                Ok(())
+            }
             Command::Generate {
                 asker,
                 prompt_ids,
+                written_ids,
                 max_tokens,
                 stop_ids,
                 writer,
             } => {
                 // Who asked may be gone by now.
                 if self.members.contains_key(&asker.member)
-                    && let Err(error) = self.ask(asker, prompt_ids, max_tokens, stop_ids, writer)
+                    && let Err(error) =
+                        self.ask(asker, prompt_ids, written_ids, max_tokens, stop_ids, writer)
                 {
                     self.refuse(asker, error.into());
                 }
@@ -345,6 +355,12 @@ impl Host {
             self.interrupt(SessionError::Stalled);
         }
         self.fetch_overlap();
+        if self
+            .return_due_ms()
+            .is_some_and(|due_ms| due_ms <= self.now_ms)
+        {
+            self.fulfil_wish();
+        }
         for (id, member) in &mut self.members {
             if let Some(pulse) = &mut member.pulse {
                 pulse.beat(self.now_ms, *id, &mut self.outbox);

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::{UnitRange, segment, wire};
 use plan::{
-    EngineProfile, HopMatrix, MemberId, PhoneProfile, Plan, PlanError, Power, Problem, UnitNeed,
-    Wishes, Workload,
+    EngineProfile, HopMatrix, MemberId, PhoneProfile, Plan, PlanError, Power, Problem, Stage,
+    UnitNeed, Wishes, Workload,
 };
 use proto::{Cached, Control, Fault};
 
 use super::overlapping::Overlapping;
+use super::reloaded::Return;
 use super::{Doing, Host};
 use crate::error::SessionError;
 use crate::pulse::Pulse;
@@ -35,6 +36,8 @@ pub(crate) enum Wish {
         /// Why there was none so far, as the page was told.
         told: Option<Fault>,
     },
+    /// The plan it had before the host's page was loaded again, once everyone is back.
+    Return(Return),
 }
 
 /// A plan in force.
@@ -76,6 +79,10 @@ impl Host {
                     Err(error) => self.wait_for_phones(told, error.into()),
                 }
             }
+            Wish::Return(awaited) => {
+                let awaited = awaited.clone();
+                self.take_back(&awaited);
+            }
         }
     }
 
@@ -95,6 +102,22 @@ impl Host {
         let plan = plan::solve_for_several(&problem, self.epoch + 1)?;
         let slots = plan.slots;
         plan::check(&Problem { slots, ..problem }, &plan)?;
+        self.install(plan);
+        Ok(())
+    }
+
+    /// The same for stages that were in force before.
+    pub(super) fn place_again(
+        &mut self,
+        stages: Vec<Stage>,
+        slots: u32,
+    ) -> Result<(), SessionError> {
+        let problem = Problem {
+            slots,
+            ..self.problem()
+        };
+        let plan = plan::priced(&problem, stages, self.epoch + 1)?;
+        plan::check(&problem, &plan)?;
         self.install(plan);
         Ok(())
     }

@@ -22,17 +22,20 @@ impl Host {
         &mut self,
         asker: Asker,
         prompt_ids: Vec<u32>,
+        written_ids: Vec<u32>,
         max_tokens: u32,
         stop_ids: Vec<u32>,
         writer: Box<dyn Writer>,
     ) -> Result<(), SessionError> {
-        self.check_question(&prompt_ids)?;
+        self.check_question(&prompt_ids, &written_ids)?;
+        let written = u32::try_from(written_ids.len()).unwrap_or(u32::MAX);
         let prompt_columns = u32::try_from(prompt_ids.len()).unwrap_or(u32::MAX);
         let mut answer = Answer {
             asker,
             asked_ms: self.now_ms,
             prompt_len: prompt_ids.len(),
-            ids: prompt_ids,
+            written,
+            ids: [prompt_ids, written_ids].concat(),
             max_tokens,
             stop_ids,
             writer,
@@ -42,7 +45,10 @@ impl Host {
             timed: 0,
             progress: Progress::new(0, 0, prompt_columns, self.now_ms),
         };
-        if max_tokens == 0 {
+        if written > 0 {
+            self.tell_resumed(&mut answer);
+        }
+        if max_tokens <= written {
             self.tell_finished(&mut answer, Ending::Length);
             return Ok(());
         }
@@ -51,7 +57,19 @@ impl Host {
         Ok(())
     }
 
-    fn check_question(&self, prompt_ids: &[u32]) -> Result<(), SessionError> {
+    /// This page is told what an answer had before it was loaded again; only its own go on.
+    fn tell_resumed(&mut self, answer: &mut Answer) {
+        let ids: Vec<u32> = answer.ids.iter().skip(answer.prompt_len).copied().collect();
+        let text = ids.iter().map(|id| answer.writer.text(*id)).collect();
+        let question = answer.asker.question;
+        self.outbox.event(Event::Resumed {
+            question,
+            ids,
+            text,
+        });
+    }
+
+    fn check_question(&self, prompt_ids: &[u32], written_ids: &[u32]) -> Result<(), SessionError> {
         if !self.is_ready() && !self.is_mending() {
             return Err(SessionError::NotReady);
         }
@@ -62,13 +80,15 @@ impl Host {
             return Err(SessionError::EmptyPrompt);
         }
         let context_columns = self.config.class.context_columns;
-        if prompt_ids.len() as u64 > u64::from(context_columns) {
+        let tokens = prompt_ids.len() + written_ids.len();
+        if tokens as u64 > u64::from(context_columns) {
             return Err(SessionError::PromptTooLong {
-                tokens: prompt_ids.len(),
+                tokens,
                 context_columns,
             });
         }
-        prompt_ids.iter().try_for_each(|id| self.check_token(*id))
+        let mut ids = prompt_ids.iter().chain(written_ids);
+        ids.try_for_each(|id| self.check_token(*id))
     }
 
     /// A plan is loaded.
@@ -78,7 +98,7 @@ impl Host {
     }
 
     /// There was a plan, and there will be another one.
-    fn is_mending(&self) -> bool {
+    pub(super) fn is_mending(&self) -> bool {
         self.was_ready
             && self.wish != Wish::Plan
             && (self.placed.is_some() || self.wish != Wish::Nothing)
@@ -219,7 +239,7 @@ impl Host {
             reason,
             ms_to_first_token: to_first as f64,
             tok_per_s: match writing_s > 0.0 {
-                true => f64::from(tokens.saturating_sub(1)) / writing_s,
+                true => f64::from((tokens - answer.written).saturating_sub(1)) / writing_s,
                 false => 0.0,
             },
             start_log_likelihood: answer.writer.start_log_likelihood(),
