@@ -33,6 +33,8 @@ export function roomView(room: Room, backToStart: () => void): View {
   const more = el("div", { class: "more" }, side.element, details.element);
   const panel = el("section", { class: "panel" }, picture, status, progress, begin, more);
   const main = el("main", { class: "view room" }, panel, el("section", { class: "lower" }, faults.element, lower.element));
+  // A button takes no focus from the composer: on a small screen the panel would come back and move the button from under the pointer.
+  main.addEventListener("mousedown", (event) => (event.target as Element).closest("button") && event.preventDefault());
 
   function update(): void {
     if (room.phase === "over") {
