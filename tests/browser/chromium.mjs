@@ -96,10 +96,10 @@ export class EmulatedPhone {
     return processInfo.filter(({ type }) => type === "renderer").map(({ id }) => id);
   }
 
-  /** As the operating system ends a tab when memory is short: nothing runs any more, nothing is said. Whoever knows `renderers` loses no time. */
+  /** As the operating system ends a tab when memory is short: nothing runs any more, nothing is said. */
   async kill(renderers) {
     const crashed = this.page.waitForEvent("crash");
-    for (const pid of renderers ?? (await this.renderers())) process.kill(pid, "SIGKILL");
+    for (const pid of renderers) process.kill(pid, "SIGKILL");
     await crashed;
   }
 
@@ -110,6 +110,11 @@ export class EmulatedPhone {
     await pause(HEARD_MS);
     for (const pid of renderers) process.kill(pid, "SIGCONT");
     await closed;
+  }
+
+  /** What this phone sends to others takes `hop_ms` longer from now on: an emulated network. */
+  async slow(hop_ms) {
+    await Promise.all(this.page.workers().map((worker) => worker.evaluate(delayChannels, hop_ms)));
   }
 
   tell(event) {
@@ -179,6 +184,27 @@ export class EmulatedPhone {
   async close() {
     await this.browser.close();
   }
+}
+
+/** In a worker: delays its data channels, and keeps the order. */
+function delayChannels(hop_ms) {
+  self.hop_ms = hop_ms;
+  if (self.isDelayed) return;
+  self.isDelayed = true;
+  const { send } = RTCDataChannel.prototype;
+  let pending = 0;
+  let delay_ms = 0;
+  RTCDataChannel.prototype.send = function (data) {
+    if (pending === 0) delay_ms = self.hop_ms;
+    if (delay_ms === 0) return send.call(this, data);
+    pending += 1;
+    // Whoever sends may use its buffer again.
+    const copy = data.slice();
+    setTimeout(() => {
+      pending -= 1;
+      if (this.readyState === "open") send.call(this, copy);
+    }, delay_ms);
+  };
 }
 
 /** Things a person should know that stop nothing. */

@@ -4,6 +4,8 @@ import { ask, members } from "./room.mjs";
 
 /** An answer takes no longer, whatever happens to it. */
 const LONGEST_ANSWER_MS = 60_000;
+/** Until the fault has been dealt with, a token takes this long at least: else the answer could be over before the fault takes effect. */
+export const HOP_MS = 20;
 
 const isToken = (event) => event.type === "token";
 
@@ -45,13 +47,17 @@ export async function disturbed(room, request, expected, fault, { tokens = 4 } =
     if (event.type === "interrupted" && begun_ms !== undefined) noticed ??= event.fault;
     if (!isToken(event)) return;
     count += 1;
-    if (noticed) resumed_ms ??= performance.now() - begun_ms;
+    if (noticed && resumed_ms === undefined) {
+      resumed_ms = performance.now() - begun_ms;
+      void done.then(() => host.slow(0));
+    }
     if (count === tokens) {
       begun_ms = performance.now();
       done = fault();
     }
   };
   host.listeners.add(watch);
+  await host.slow(HOP_MS);
   try {
     const { ids } = await ask(room, request, () => {}, LONGEST_ANSWER_MS);
     await done;
@@ -62,6 +68,7 @@ export async function disturbed(room, request, expected, fault, { tokens = 4 } =
     return { resumed_ms, noticed, events };
   } finally {
     host.listeners.delete(watch);
+    await host.slow(0);
   }
 }
 

@@ -78,13 +78,14 @@ test("two phones killed at once: the room says what is missing, and goes on when
 test("a phone killed, and the phone that takes over killed while it does: the third one does", async () => {
   const room = await open(ONE_OF_THREE_PEERS);
   const [first] = behindHost(room);
-  const renderers = await first.renderers();
+  const renderers = new Map(await Promise.all(room.phones.map(async (phone) => [phone, await phone.renderers()])));
   let second;
   const { resumed_ms, events } = await disturbed(room, REQUEST, room.expected, async () => {
-    const planned = room.host.until((event) => event.type === "planned", room.host.events.length);
-    const killed = kill(first, renderers);
+    const isWithout = (event) => event.type === "planned" && !behindHost(room, event.plan).includes(first);
+    const planned = room.host.until(isWithout, room.host.events.length);
+    const killed = kill(first, renderers.get(first));
     [second] = behindHost(room, (await planned).plan);
-    await Promise.all([killed, kill(second)]);
+    await Promise.all([killed, kill(second, renderers.get(second))]);
   });
   console.log(`one killed, the next during recovery: next token after ${Math.round(resumed_ms)} ms`);
   assert.ok(resumed_ms <= SEVERAL_MS, `${resumed_ms} ms`);
