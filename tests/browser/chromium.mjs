@@ -208,7 +208,7 @@ function delayChannels(hop_ms) {
 }
 
 /** Things a person should know that stop nothing. */
-const NOTICES = new Set(["browser.no_webgpu", "browser.no_storage", "engine.self_test"]);
+const NOTICES = new Set(["browser.no_webgpu", "browser.no_storage", "engine.self_test", "weights.false"]);
 
 /** A typed failure of a phone. */
 export class FaultError extends Error {

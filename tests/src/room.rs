@@ -562,6 +562,7 @@ impl Room {
                 "offer" => self.signal(me, from, "answer"),
                 _ => self.connect(me, from),
             },
+            Output::Proven { .. } => {}
             Output::Disconnect { member } => {
                 if self.links.remove(&pair(me, member)) {
                     self.at(now_ms + 1, Happening::Disconnected(member, me));

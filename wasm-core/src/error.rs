@@ -2,6 +2,7 @@
 
 use engine::EngineError;
 use model::ModelError;
+use plan::MemberId;
 use session::Fault;
 use text::TextError;
 use wasm_bindgen::{JsCast, JsValue};
@@ -58,6 +59,12 @@ pub enum BrowserError {
     ForeignModel {
         /// The address.
         url: String,
+    },
+    /// A notice: they were fetched elsewhere.
+    #[error("phone {} sent weights that are not those of the model", member.0)]
+    FalseWeights {
+        /// Who.
+        member: MemberId,
     },
     /// Weights, KV and scratch exceed what this page offered.
     #[error("this phone was asked to hold {} MiB but offers {} MiB", needed_bytes.div_ceil(1 << 20), budget_bytes >> 20)]
@@ -116,6 +123,7 @@ impl BrowserError {
             Self::Connection { .. } => "rtc.failed",
             Self::Unreachable => "rtc.unreachable",
             Self::ForeignModel { .. } => "model.foreign",
+            Self::FalseWeights { .. } => "weights.false",
             Self::OverBudget { .. } => "engine.over_budget",
             Self::Options { .. } => "page.options",
             Self::Misuse { .. } => "page.misuse",
@@ -152,6 +160,9 @@ impl BrowserError {
             }
             Self::ForeignModel { .. } => {
                 "Join only rooms of people you trust; ask the host to start a new room."
+            }
+            Self::FalseWeights { .. } => {
+                "They were brought from elsewhere. If it happens again, reload the page on that phone."
             }
             Self::OverBudget { .. } => {
                 "Offer more memory, or let more phones join so that each holds less."

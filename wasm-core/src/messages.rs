@@ -103,10 +103,12 @@ pub enum ToSession {
         /// Where the answer goes.
         seat: String,
     },
-    /// Both channels to a member come with it: control, activation.
+    /// Two channels to a member come with it: control, activation.
     Channels {
         /// Whose.
         member: MemberId,
+        /// This page's number of the connection.
+        connection: u64,
     },
     /// Answer to `Opened`.
     Certificates {
@@ -202,11 +204,21 @@ pub enum FromSession {
     Over,
 }
 
-/// Page to engine worker, once; the port to the session worker comes with it.
+/// Page to engine worker.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct ToEngineWorker {
-    /// What this page offers.
-    pub offer: Offer,
+pub enum ToEngineWorker {
+    /// First; the port to the session worker comes with it.
+    Start {
+        /// What this page offers.
+        offer: Offer,
+    },
+    /// The weights channel to a member comes with it.
+    Channel {
+        /// Whose.
+        member: MemberId,
+        /// This page's number of the connection.
+        connection: u64,
+    },
 }
 
 /// Session worker to engine worker.
@@ -220,6 +232,20 @@ pub enum ToEngine {
         job: JobId,
         /// The work.
         work: Job,
+    },
+    /// At once: a member proved that it was invited.
+    Proven {
+        /// Who.
+        member: MemberId,
+        /// Over which connection.
+        connection: u64,
+    },
+    /// At once: a connection ended.
+    Gone {
+        /// To whom.
+        member: MemberId,
+        /// Which.
+        connection: u64,
     },
 }
 

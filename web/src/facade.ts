@@ -106,7 +106,12 @@ export interface MemberView {
   rtt_ms: number | null;
   loaded_bytes: number;
   assigned_bytes: number;
+  /** From the network. */
   fetched_bytes: number;
+  /** From other phones of the room. */
+  from_room_bytes: number;
+  /** Phones that did not give the weights they said they have. */
+  failed_sources: number;
 }
 
 export type SessionEvent =

@@ -2,7 +2,7 @@
 import type { Fault } from "./facade.js";
 
 /** Things a person should know that stop nothing; a stranger at the door among them. */
-const NOTICES = new Set(["browser.no_webgpu", "browser.no_storage", "engine.self_test", "page.hidden", "page.screen"]);
+const NOTICES = new Set(["browser.no_webgpu", "browser.no_storage", "engine.self_test", "page.hidden", "page.screen", "weights.false"]);
 
 export function isNotice(fault: Fault): boolean {
   return NOTICES.has(fault.code) || fault.code.startsWith("door.");

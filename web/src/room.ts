@@ -286,7 +286,7 @@ export class Room {
 
   #noteFetched(members: MemberView[]): void {
     const at = performance.now();
-    const bytes = members.reduce((sum, member) => sum + member.fetched_bytes, 0);
+    const bytes = members.reduce((sum, member) => sum + member.fetched_bytes + member.from_room_bytes, 0);
     this.#fetched.push({ at, bytes });
     this.#fetched = this.#fetched.filter((sample) => at - sample.at <= SPEED_SPAN[1]);
   }

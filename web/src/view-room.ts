@@ -22,7 +22,7 @@ export function roomView(room: Room, backToStart: () => void): View {
   const list = new MemberList();
   const details = new Details();
   const status = el("p", { class: "status", role: "status" });
-  const progress = el("progress", { max: 1, value: 0, "aria-label": say.columnFetched });
+  const progress = el("progress", { max: 1, value: 0, "aria-label": say.loadedLabel });
   const faults = new Faults(room);
   const begin = el("button", { class: "primary begin", type: "button", onclick: () => room.begin() }, say.begin);
   const side = new Side(room);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::envelope;
 use crate::error::ProtoError;
-use crate::view::{Fault, MemberView, ModelReference};
+use crate::view::{Fault, MemberView, ModelReference, Progress};
 
 /// Longest control message, bytes: what every browser's data channel takes in one piece.
 pub const MAX_CONTROL_BYTES: usize = 64 * 1024;
@@ -173,12 +173,8 @@ pub enum Control {
     LoadProgress {
         /// Of the plan.
         epoch: u32,
-        /// Weight bytes in the engine.
-        bytes_done: u64,
-        /// Weight bytes in all.
-        bytes_total: u64,
-        /// Of `bytes_done`, over the network.
-        bytes_fetched: u64,
+        /// How far it is.
+        progress: Progress,
     },
     /// Peer to host: its segment is ready.
     Loaded {

@@ -12,6 +12,7 @@ mod error;
 pub mod frame;
 pub mod handshake;
 mod view;
+pub mod weights;
 
 pub use assembly::Assembler;
 pub use control::{Cached, Control, Ending, Resume, Start, Summary};
@@ -19,4 +20,5 @@ pub use envelope::PROTOCOL;
 pub use error::ProtoError;
 pub use frame::{Frame, FrameHeader, Slice, Wanted};
 pub use handshake::Handshake;
-pub use view::{Fault, MemberView, ModelReference};
+pub use view::{Fault, MemberView, ModelReference, Progress};
+pub use weights::{Item, Run, Weights};

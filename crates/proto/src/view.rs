@@ -49,6 +49,25 @@ pub struct MemberView {
     pub loaded_bytes: u64,
     /// Weight bytes assigned.
     pub assigned_bytes: u64,
-    /// Weight bytes that came over the network.
+    /// Weight bytes that came from the network.
     pub fetched_bytes: u64,
+    /// Weight bytes that came from other phones of the room.
+    pub from_room_bytes: u64,
+    /// Phones that were asked for weights and did not give what they said they have.
+    pub failed_sources: u32,
+}
+
+/// How far a phone has come with loading its segment; of the bytes done, those that are in no other figure were in its own storage.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Weight bytes in the engine.
+    pub bytes_done: u64,
+    /// Weight bytes in all.
+    pub bytes_total: u64,
+    /// Of `bytes_done`, from the network.
+    pub bytes_fetched: u64,
+    /// Of `bytes_done`, from other phones of the room.
+    pub bytes_from_room: u64,
+    /// Phones that were asked and did not give what they said they have.
+    pub failed_sources: u32,
 }

@@ -13,8 +13,8 @@ use plan::{EngineProfile, Held, MemberId, Plan, Stage};
 use proptest::prelude::*;
 use proto::control::MAX_CONTROL_BYTES;
 use proto::{
-    Cached, Control, Ending, Fault, MemberView, ModelReference, PROTOCOL, ProtoError, Resume,
-    Start, Summary,
+    Cached, Control, Ending, Fault, MemberView, ModelReference, PROTOCOL, Progress, ProtoError,
+    Resume, Start, Summary,
 };
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -116,6 +116,8 @@ fn messages() -> Vec<Control> {
                 loaded_bytes: 1,
                 assigned_bytes: 2,
                 fetched_bytes: 3,
+                from_room_bytes: 4,
+                failed_sources: 5,
             }],
         },
         Control::Assign {
@@ -134,9 +136,13 @@ fn messages() -> Vec<Control> {
         },
         Control::LoadProgress {
             epoch: 4,
-            bytes_done: 1,
-            bytes_total: 2,
-            bytes_fetched: 1,
+            progress: Progress {
+                bytes_done: 4,
+                bytes_total: 5,
+                bytes_fetched: 1,
+                bytes_from_room: 2,
+                failed_sources: 3,
+            },
         },
         Control::Loaded {
             epoch: 4,

@@ -272,6 +272,7 @@ impl<S: Session> Guarded<S> {
     fn open(&mut self, now_ms: u64, member: MemberId, unfinished: Option<Box<Handshake>>) {
         let before = self.links.insert(member, Link::Open { unfinished });
         if !matches!(before, Some(Link::Open { .. })) {
+            self.outbox.push_back(Output::Proven { member });
             self.session.handle(now_ms, Input::Connected { member });
         }
     }

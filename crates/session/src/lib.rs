@@ -16,6 +16,7 @@ mod ring;
 pub mod seam;
 mod turns;
 mod watch;
+pub mod weights;
 
 pub use asker::Asker;
 pub use error::SessionError;

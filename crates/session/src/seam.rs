@@ -3,7 +3,7 @@
 use model::{EngineKind, NumericClass, UnitKind, UnitRange};
 use plan::{EngineProfile, Explanation, MemberId, Plan, Stage};
 use proto::Summary;
-pub use proto::{Ending, Fault, MemberView, ModelReference};
+pub use proto::{Ending, Fault, MemberView, ModelReference, Progress};
 use serde::{Deserialize, Serialize};
 
 use crate::asker::Asker;
@@ -121,14 +121,7 @@ pub enum Computed {
         engines: Vec<EngineProfile>,
     },
     /// Between [`Job::Load`] and [`Computed::Loaded`], any number of times.
-    LoadProgress {
-        /// Weight bytes in the engine so far.
-        bytes_done: u64,
-        /// Weight bytes in all.
-        bytes_total: u64,
-        /// Of `bytes_done`, how many came over the network (the rest was in local storage).
-        bytes_fetched: u64,
-    },
+    LoadProgress(Progress),
     /// Answer to [`Job::Load`].
     Loaded {
         /// Bytes held.
@@ -291,6 +284,11 @@ pub enum Output {
         from: MemberId,
         /// As given to its `LocalSignal`.
         payload: String,
+    },
+    /// A member proved that it was invited: the driver may use further channels to it until the connection ends.
+    Proven {
+        /// Who.
+        member: MemberId,
     },
     /// Close the connection to a member.
     Disconnect {

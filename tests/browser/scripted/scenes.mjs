@@ -57,6 +57,8 @@ const member = (language, id, { measured = true, loaded = 0, placed = false, bud
   loaded_bytes: Math.round(loaded * (34 + 3 * id) * MB),
   assigned_bytes: placed ? (34 + 3 * id) * MB : 0,
   fetched_bytes: Math.round(loaded * (34 + 3 * id) * MB),
+  from_room_bytes: 0,
+  failed_sources: 0,
 });
 const members = (list) => ({ type: "members", members: list });
 const capacity = (needed, offered, measured = true) => ({ type: "capacity", neededBytes: needed * MB, offeredBytes: offered * MB, measured });

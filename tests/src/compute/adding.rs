@@ -10,7 +10,7 @@ use model::{
 use plan::EngineProfile;
 use session::{
     Computed, Job,
-    seam::{JobInput, WantColumns},
+    seam::{JobInput, Progress, WantColumns},
 };
 
 use super::{Compute, Results, Storage};
@@ -155,11 +155,12 @@ impl Adding {
             let fetched = self.storage.borrow_mut().bring(unit, UNIT_BYTES);
             fetched_bytes += if fetched { UNIT_BYTES } else { 0 };
             self.rows.insert(unit, Vec::new());
-            let progress = Computed::LoadProgress {
+            let progress = Computed::LoadProgress(Progress {
                 bytes_done: done,
                 bytes_total: total,
                 bytes_fetched: fetched_bytes,
-            };
+                ..Progress::default()
+            });
             results.push((if fetched { FETCH_MS } else { READ_MS }, progress));
         }
         for rows in self.rows.values_mut() {

@@ -28,15 +28,19 @@ use crate::{
 const CONTROL_ID: u16 = 1;
 /// Data channel id of the activation channel.
 const ACTIVATION_ID: u16 = 2;
+/// Data channel id of the weights channel.
+const WEIGHTS_ID: u16 = 3;
 /// Candidates that take longer to gather are left out: on a local network the useful ones come at once.
 const GATHERING_MS: f64 = 3000.0;
 
-/// Both channels of a connection, not yet open.
+/// The channels of a connection, not yet open.
 pub struct Channels {
     /// Membership, plans, heartbeats.
     pub control: RtcDataChannel,
     /// Hidden states.
     pub activation: RtcDataChannel,
+    /// Pieces of the model, behind everything else.
+    pub weights: RtcDataChannel,
 }
 
 /// A connection to one member; dropping it closes it.
@@ -57,8 +61,9 @@ impl Connection {
     pub fn new(on_failed: impl FnOnce() + 'static) -> Result<(Self, Channels), BrowserError> {
         let peer = RtcPeerConnection::new().map_err(|_| BrowserError::NoWebRtc)?;
         let channels = Channels {
-            control: channel(&peer, "control", CONTROL_ID),
-            activation: channel(&peer, "activation", ACTIVATION_ID),
+            control: channel(&peer, "control", CONTROL_ID, Priority::Low),
+            activation: channel(&peer, "activation", ACTIVATION_ID, Priority::Low),
+            weights: channel(&peer, "weights", WEIGHTS_ID, Priority::VeryLow),
         };
         let on_state = {
             let peer = peer.clone();
@@ -198,8 +203,20 @@ impl Drop for Connection {
     }
 }
 
-fn channel(peer: &RtcPeerConnection, label: &str, id: u16) -> RtcDataChannel {
+/// `RTCPriorityType`; browsers that know none treat channels alike, in turns.
+#[derive(Clone, Copy)]
+enum Priority {
+    /// What channels have by default.
+    Low,
+    VeryLow,
+}
+
+fn channel(peer: &RtcPeerConnection, label: &str, id: u16, priority: Priority) -> RtcDataChannel {
     let init = RtcDataChannelInit::new();
+    if let Priority::VeryLow = priority {
+        // Not in web-sys; setting a field of a plain object does not fail.
+        let _ = js_sys::Reflect::set(&init, &"priority".into(), &"very-low".into());
+    }
     init.set_negotiated(true);
     init.set_id(id);
     init.set_ordered(true);

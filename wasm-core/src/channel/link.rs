@@ -2,6 +2,7 @@
 
 use std::{cell::RefCell, collections::VecDeque, rc::Rc};
 
+use futures::channel::oneshot;
 use wasm_bindgen::prelude::*;
 use web_sys::{MessageEvent, RtcDataChannel, RtcDataChannelState, RtcDataChannelType};
 
@@ -81,8 +82,11 @@ impl Link {
             }
         });
         let on_close = Closure::<dyn FnMut()>::new({
-            let tell = Rc::clone(&tell);
-            move || tell(LinkEvent::Closed)
+            let (outbox, tell) = (Rc::clone(&outbox), Rc::clone(&tell));
+            move || {
+                outbox.close();
+                tell(LinkEvent::Closed);
+            }
         });
         let on_low = Closure::<dyn FnMut()>::new({
             let (outbox, tell) = (Rc::clone(&outbox), Rc::clone(&tell));
@@ -119,7 +123,10 @@ impl Link {
             let outbox = Rc::clone(&outbox);
             move |event: MessageEvent| match FromBridge::read(&event.data()) {
                 Some(FromBridge::Open) => tell(LinkEvent::Open),
-                Some(FromBridge::Closed) => tell(LinkEvent::Closed),
+                Some(FromBridge::Closed) => {
+                    outbox.close();
+                    tell(LinkEvent::Closed);
+                }
                 Some(FromBridge::Message(bytes)) => tell(LinkEvent::Message(bytes)),
                 Some(FromBridge::Sent(bytes)) => match outbox.sent(bytes) {
                     Ok(()) => {}
@@ -143,6 +150,22 @@ impl Link {
     /// The channel is closed or hopelessly behind.
     pub fn send(&self, bytes: Vec<u8>) -> Result<(), LinkDown> {
         self.outbox.push(bytes)
+    }
+
+    /// Waits until the browser took everything over that was sent, so that a long answer is not held here.
+    ///
+    /// # Errors
+    /// The channel closed meanwhile.
+    pub async fn flushed(&self) -> Result<(), LinkDown> {
+        let Some(flushed) = self.outbox.flushed() else {
+            return Ok(());
+        };
+        flushed.await.map_err(|_| LinkDown)
+    }
+
+    /// Whoever waits for it to be flushed waits in vain.
+    pub fn close(&self) {
+        self.outbox.close();
     }
 }
 
@@ -194,6 +217,7 @@ struct Outbox {
 struct Waiting {
     messages: VecDeque<Vec<u8>>,
     bytes: usize,
+    flushed: Vec<oneshot::Sender<()>>,
 }
 
 impl Outbox {
@@ -226,7 +250,28 @@ impl Outbox {
             waiting.bytes -= bytes.len();
             self.carrier.send(&bytes)?;
         }
+        if waiting.messages.is_empty() {
+            for flushed in waiting.flushed.drain(..) {
+                // Nobody waits any more.
+                let _ = flushed.send(());
+            }
+        }
         Ok(())
+    }
+
+    /// Told when nothing waits any more; `None` if nothing does.
+    fn flushed(&self) -> Option<oneshot::Receiver<()>> {
+        let mut waiting = self.waiting.borrow_mut();
+        if waiting.messages.is_empty() {
+            return None;
+        }
+        let (done, flushed) = oneshot::channel();
+        waiting.flushed.push(done);
+        Some(flushed)
+    }
+
+    fn close(&self) {
+        self.waiting.borrow_mut().flushed.clear();
     }
 
     /// The bridge sent so many bytes.

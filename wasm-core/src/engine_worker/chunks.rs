@@ -1,16 +1,20 @@
-//! Verified chunks, from local storage where they are, else from the server and into local storage.
+//! Verified chunks: from local storage where they are, else from the phones of the room, else from the network; then into local storage.
+
+use std::rc::Rc;
 
 use model::manifest::{Chunk, Manifest};
-use session::Fault;
+use session::{
+    Fault,
+    weights::{Arrived, Wanted},
+};
 
-use super::{download, store::ChunkStore};
-use crate::error::BrowserError;
+use super::{download, room::Room, shelf::Shelf};
 
 /// Where chunks come from.
+#[derive(Clone)]
 pub struct Chunks {
-    store: Option<ChunkStore>,
-    /// What a person should know once.
-    notice: Option<BrowserError>,
+    shelf: Rc<Shelf>,
+    room: Room,
 }
 
 /// How a chunk came.
@@ -18,82 +22,66 @@ pub struct Chunks {
 pub enum Source {
     /// It was kept from an earlier visit.
     Storage,
+    /// Another phone of the room gave it.
+    Room,
     /// It was fetched.
     Network,
 }
 
+/// What went wrong on the way without keeping chunks from coming.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Troubles {
+    /// Phones that were asked and did not give what they said they have.
+    pub failed_sources: u32,
+}
+
 impl Chunks {
-    /// With local storage where the browser has it.
-    pub async fn open() -> Self {
-        match ChunkStore::open().await {
-            Ok(store) => Self {
-                store: Some(store),
-                notice: None,
-            },
-            Err(error) => Self {
-                store: None,
-                notice: Some(error),
-            },
-        }
+    /// From these places.
+    pub const fn new(shelf: Rc<Shelf>, room: Room) -> Self {
+        Self { shelf, room }
     }
 
-    /// Something a person should know, told once: no local storage.
-    pub fn take_notice(&mut self) -> Option<BrowserError> {
-        self.notice.take()
-    }
-
-    /// Hands each of the `wanted` chunks (indices, ascending) to `take`: first those stored here, then those fetched from `url`.
+    /// Hands each of the `wanted` chunks (indices, ascending) to `take`: first those stored here, then those the room has, then those
+    /// fetched from `url`.
     ///
     /// # Errors
     /// Network, a chunk damaged twice, whatever `take` says.
     pub async fn bring(
-        &mut self,
+        &self,
         url: &str,
         manifest: &Manifest,
         wanted: &[usize],
         take: &mut impl AsyncFnMut(&Chunk, &[u8], Source) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+    ) -> Result<Troubles, Fault> {
         let mut missing = Vec::new();
-        for chunk in wanted
-            .iter()
-            .filter_map(|index| manifest.chunks.get(*index))
-        {
-            match self.stored(chunk).await {
+        for place in wanted {
+            let Some(chunk) = manifest.chunks.get(*place) else {
+                continue;
+            };
+            match self.shelf.read(chunk).await {
                 Some(bytes) => take(chunk, &bytes, Source::Storage).await?,
-                None => missing.push(chunk.clone()),
+                None => missing.extend(u32::try_from(*place).map(|place| (place, chunk.clone()))),
             }
         }
-        for run in download::requests(missing) {
+        let asked = self
+            .room
+            .bring(Wanted::Chunks(missing), &mut async |arrived| {
+                let Arrived::Chunk(chunk, bytes) = arrived else {
+                    return Ok(());
+                };
+                self.shelf.keep(&chunk, &bytes).await;
+                take(&chunk, &bytes, Source::Room).await
+            })
+            .await?;
+        for run in download::requests(asked.missing().cloned().collect()) {
             download::fetch(url, run, &mut async |chunk: &Chunk, bytes: &[u8]| {
-                self.keep(chunk, bytes).await;
+                self.shelf.keep(chunk, bytes).await;
                 take(chunk, bytes, Source::Network).await
             })
             .await?;
         }
-        Ok(())
+        Ok(Troubles {
+            failed_sources: asked.failed_sources(),
+        })
     }
-
-    /// A stored chunk that still is what it was.
-    async fn stored(&self, chunk: &Chunk) -> Option<Vec<u8>> {
-        let store = self.store.as_ref()?;
-        let bytes = store.read(&name(chunk)).await?;
-        if chunk.verify(&bytes).is_ok() {
-            return Some(bytes);
-        }
-        store.remove(&name(chunk)).await;
-        None
-    }
-
-    async fn keep(&mut self, chunk: &Chunk, bytes: &[u8]) {
-        let Some(store) = &self.store else { return };
-        if let Err(error) = store.write(&name(chunk), bytes).await {
-            self.notice = Some(error);
-            self.store = None;
-        }
-    }
-}
-
-/// File name of a chunk.
-fn name(chunk: &Chunk) -> String {
-    chunk.sha256.to_string()
 }

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use engine::Executor;
 use model::{Graph, UnitRange, WeightId, manifest::Chunk, segment};
-use session::{Computed, Fault};
+use session::{Computed, Fault, seam::Progress};
 
 use super::{
     chunks::{Chunks, Source},
@@ -25,7 +25,7 @@ const PROGRESS_MS: f64 = 100.0;
 pub async fn load(
     file: &ModelFile,
     stages: &[UnitRange],
-    chunks: &mut Chunks,
+    chunks: &Chunks,
     executor: &mut impl Executor,
     tell: &impl Fn(Computed),
 ) -> Result<(), Fault> {
@@ -33,7 +33,7 @@ pub async fn load(
         .manifest
         .covering(&segment::byte_ranges(&file.graph, stages));
     let weights = Weights::of(&file.graph, stages);
-    let mut progress = Progress::new(
+    let mut progress = Told::new(
         wanted
             .iter()
             .filter_map(|index| file.manifest.chunks.get(*index))
@@ -41,7 +41,7 @@ pub async fn load(
             .sum(),
     );
     progress.tell(tell);
-    chunks
+    let troubles = chunks
         .bring(
             &file.url,
             &file.manifest,
@@ -56,6 +56,7 @@ pub async fn load(
             },
         )
         .await?;
+    progress.so_far.failed_sources = troubles.failed_sources;
     progress.tell(tell);
     executor
         .finish_loading()
@@ -109,27 +110,30 @@ impl Weights {
     }
 }
 
-struct Progress {
-    bytes_done: u64,
-    bytes_total: u64,
-    bytes_fetched: u64,
+/// How far loading is, told now and then.
+struct Told {
+    so_far: Progress,
     told_at_ms: f64,
 }
 
-impl Progress {
+impl Told {
     fn new(bytes_total: u64) -> Self {
         Self {
-            bytes_done: 0,
-            bytes_total,
-            bytes_fetched: 0,
+            so_far: Progress {
+                bytes_total,
+                ..Progress::default()
+            },
             told_at_ms: now_ms(),
         }
     }
 
     fn add(&mut self, bytes: u32, source: Source, tell: &impl Fn(Computed)) {
-        self.bytes_done += u64::from(bytes);
-        if source == Source::Network {
-            self.bytes_fetched += u64::from(bytes);
+        let bytes = u64::from(bytes);
+        self.so_far.bytes_done += bytes;
+        match source {
+            Source::Storage => {}
+            Source::Room => self.so_far.bytes_from_room += bytes,
+            Source::Network => self.so_far.bytes_fetched += bytes,
         }
         if now_ms() - self.told_at_ms >= PROGRESS_MS {
             self.tell(tell);
@@ -138,10 +142,6 @@ impl Progress {
 
     fn tell(&mut self, tell: &impl Fn(Computed)) {
         self.told_at_ms = now_ms();
-        tell(Computed::LoadProgress {
-            bytes_done: self.bytes_done,
-            bytes_total: self.bytes_total,
-            bytes_fetched: self.bytes_fetched,
-        });
+        tell(Computed::LoadProgress(self.so_far));
     }
 }

@@ -4,10 +4,15 @@ mod assembler;
 mod chunks;
 mod download;
 mod executor;
+mod giving;
 mod loading;
 mod measuring;
 mod model_file;
+mod room;
+mod shelf;
 mod store;
+
+use std::rc::Rc;
 
 use engine::{
     CpuExecutor, Executor, Input, Phase, Setup, Step, Want,
@@ -26,20 +31,25 @@ use crate::{
     clock::now_ms,
     error::{BrowserError, of_engine},
     messages::{FromEngine, Offer, ToEngine, ToEngineWorker},
-    ports, threads,
+    ports::{self, Parcel},
+    threads,
 };
 use chunks::Chunks;
 use executor::AnyExecutor;
 use model_file::ModelFile;
+use room::Room;
+use shelf::Shelf;
 
-/// Starts the thread: the page's one message brings the port to the session worker.
+/// Starts the thread: the page's first message brings the port to the session worker, later ones the weights channels to other phones.
 pub fn run() {
     wasm_bindgen_futures::spawn_local(async {
         let (mut from_page, _listening) = threads::inbox::<ToEngineWorker>();
         let Some(parcel) = from_page.next().await else {
             return;
         };
-        let ToEngineWorker { offer } = parcel.message;
+        let ToEngineWorker::Start { offer } = parcel.message else {
+            return;
+        };
         let Some(port) = parcel
             .values
             .into_iter()
@@ -48,21 +58,50 @@ pub fn run() {
         else {
             return;
         };
+        let shelf = Rc::new(Shelf::open().await);
+        let room = {
+            let port = port.clone();
+            Room::new(Rc::clone(&shelf), move |fault| {
+                post(&port, &FromEngine::Notice(fault));
+            })
+        };
         let (to_loop, mut messages) = mpsc::unbounded();
-        let _port_listening = threads::listen(&port, move |parcel| {
-            drop(to_loop.unbounded_send(parcel.message))
+        let _port_listening = threads::listen(&port, {
+            let room = room.clone();
+            move |parcel: Parcel<ToEngine>| match parcel.message {
+                ToEngine::Proven { member, connection } => room.prove(member, connection),
+                ToEngine::Gone { member, connection } => room.remove(member, connection),
+                message => drop(to_loop.unbounded_send(message)),
+            }
         });
-        let mut worker = EngineWorker::new(port, offer).await;
+        let mut worker = EngineWorker::new(port, offer, Rc::clone(&shelf), room.clone());
+        wasm_bindgen_futures::spawn_local(async move {
+            while let Some(parcel) = from_page.next().await {
+                add_channel(&room, parcel);
+            }
+        });
         while let Some(message) = messages.next().await {
             worker.handle(message).await;
         }
     });
 }
 
+fn add_channel(room: &Room, parcel: Parcel<ToEngineWorker>) {
+    let (ToEngineWorker::Channel { member, connection }, Some(carrier)) =
+        (parcel.message, parcel.values.into_iter().next())
+    else {
+        return;
+    };
+    if !room.add(member, connection, carrier) {
+        threads::report("the weights channel of a member did not arrive");
+    }
+}
+
 struct EngineWorker {
     port: MessagePort,
     offer: Offer,
-    chunks: Chunks,
+    shelf: Rc<Shelf>,
+    room: Room,
     model: Option<ModelFile>,
     gpu: Option<GpuDevice>,
     /// Of its kernels, those that passed the self-test; they stay when the device is lost and asked for again.
@@ -71,12 +110,12 @@ struct EngineWorker {
 }
 
 impl EngineWorker {
-    async fn new(port: MessagePort, offer: Offer) -> Self {
-        let chunks = Chunks::open().await;
+    const fn new(port: MessagePort, offer: Offer, shelf: Rc<Shelf>, room: Room) -> Self {
         Self {
             port,
             offer,
-            chunks,
+            shelf,
+            room,
             model: None,
             gpu: None,
             kernels: None,
@@ -98,18 +137,24 @@ impl EngineWorker {
                 let result = self.work(job, work).await.unwrap_or_else(Computed::Failed);
                 self.post(&FromEngine::Computed { job, result });
             }
+            // Done when they came.
+            ToEngine::Proven { .. } | ToEngine::Gone { .. } => {}
         }
-        if let Some(notice) = self.chunks.take_notice() {
+        if let Some(notice) = self.shelf.take_notice() {
             self.post(&FromEngine::Notice(notice.into()));
         }
     }
 
     async fn open(&mut self, reference: &ModelReference) -> Result<Vec<u8>, Fault> {
-        let file =
-            ModelFile::open(reference, self.offer.client.as_deref(), &mut self.chunks).await?;
+        let file = ModelFile::open(reference, self.offer.client.as_deref(), &self.chunks()).await?;
+        self.shelf.set_manifest(&file.manifest);
         let header = file.header.clone();
         self.model = Some(file);
         Ok(header)
+    }
+
+    fn chunks(&self) -> Chunks {
+        Chunks::new(Rc::clone(&self.shelf), self.room.clone())
     }
 
     /// Brings weights into storage while everything else goes on.
@@ -120,15 +165,17 @@ impl EngineWorker {
             return tell(Computed::Failed(no_model()));
         };
         let ranges = segment::byte_ranges(&file.graph, stages);
-        let (url, manifest) = (file.url.clone(), file.manifest.clone());
+        let (url, manifest) = (file.url.clone(), Rc::clone(&file.manifest));
+        let room = self.room.clone();
         wasm_bindgen_futures::spawn_local(async move {
-            let mut chunks = Chunks::open().await;
+            // Another one, so that what is full here stops nothing else.
+            let chunks = Chunks::new(Rc::new(Shelf::open().await), room);
             let wanted = manifest.covering(&ranges);
             let brought = chunks
                 .bring(&url, &manifest, &wanted, &mut async |_, _, _| Ok(()))
                 .await;
             tell(match brought {
-                Ok(()) => Computed::Fetched,
+                Ok(_) => Computed::Fetched,
                 Err(fault) => Computed::Failed(fault),
             });
         });
@@ -261,7 +308,7 @@ impl EngineWorker {
         let port = self.port.clone();
         let tell = move |result| post(&port, &FromEngine::Computed { job, result });
         let file = self.model.as_ref().ok_or_else(no_model)?;
-        loading::load(file, &stages, &mut self.chunks, &mut executor, &tell).await?;
+        loading::load(file, &stages, &self.chunks(), &mut executor, &tell).await?;
         let resident_bytes = executor.resident_bytes();
         self.executor = Some(executor);
         Ok(Computed::Loaded {

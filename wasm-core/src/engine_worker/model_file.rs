@@ -1,6 +1,6 @@
 //! The model a room is about: its manifest, its header, its graph.
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
 use model::{
     Graph, gguf,
@@ -14,6 +14,9 @@ use crate::{
     http,
 };
 
+/// Longest header a phone takes.
+const MAX_HEADER_BYTES: usize = 256 << 20;
+
 /// A model whose header is here; its weights are where the chunks are.
 pub struct ModelFile {
     /// Hash of its chunk list.
@@ -21,7 +24,7 @@ pub struct ModelFile {
     /// Where the file is, with the name this page counts under.
     pub url: String,
     /// Hashes.
-    pub manifest: Manifest,
+    pub manifest: Rc<Manifest>,
     /// The op graph.
     pub graph: Arc<Graph>,
     /// Header bytes as in the file.
@@ -36,7 +39,7 @@ impl ModelFile {
     pub async fn open(
         reference: &ModelReference,
         client: Option<&str>,
-        chunks: &mut Chunks,
+        chunks: &Chunks,
     ) -> Result<Self, Fault> {
         let manifest_url = same_origin(&reference.manifest)?;
         let url = counted(same_origin(&reference.file)?, client);
@@ -51,15 +54,16 @@ impl ModelFile {
             }
             .into());
         }
-        let mut header = Vec::new();
+        let manifest = Rc::new(manifest);
+        let mut header = vec![0; header_len(&manifest)?];
         let needed = manifest.covering(std::slice::from_ref(&(0..manifest.header_bytes)));
         chunks
             .bring(
                 &url,
                 &manifest,
                 &needed,
-                &mut async |_: &Chunk, bytes: &[u8], _: Source| {
-                    header.extend_from_slice(bytes);
+                &mut async |chunk: &Chunk, bytes: &[u8], _: Source| {
+                    put(&mut header, chunk, bytes);
                     Ok(())
                 },
             )
@@ -74,6 +78,23 @@ impl ModelFile {
             header,
         })
     }
+}
+
+/// Bounded before memory is allocated for it: vocabularies take a few MiB.
+fn header_len(manifest: &Manifest) -> Result<usize, Fault> {
+    let too_long = || model::ModelError::Corrupt {
+        detail: format!("its header has {} bytes", manifest.header_bytes),
+    };
+    let bytes = usize::try_from(manifest.header_bytes).ok();
+    let bytes = bytes.filter(|bytes| *bytes <= MAX_HEADER_BYTES);
+    bytes.ok_or_else(|| of_model(&too_long()))
+}
+
+/// Bytes of a chunk that lie in the header go where they belong.
+fn put(header: &mut [u8], chunk: &Chunk, bytes: &[u8]) {
+    let at = usize::try_from(chunk.offset).unwrap_or(usize::MAX);
+    let places = header.iter_mut().skip(at);
+    places.zip(bytes).for_each(|(place, byte)| *place = *byte);
 }
 
 fn graph(header: &[u8], file_bytes: u64) -> Result<Graph, model::ModelError> {

@@ -61,6 +61,13 @@ impl ChunkStore {
             .map_err(|thrown: JsValue| missing(&words(&thrown)))
     }
 
+    /// Whether anything is stored under a name.
+    pub async fn has(&self, name: &str) -> bool {
+        JsFuture::from(self.folder.get_file_handle(name))
+            .await
+            .is_ok()
+    }
+
     /// The bytes stored under a name, if any.
     pub async fn read(&self, name: &str) -> Option<Vec<u8>> {
         let file: FileSystemFileHandle = JsFuture::from(self.folder.get_file_handle(name))

@@ -44,6 +44,8 @@ pub struct Page {
     events: Cell<Option<mpsc::UnboundedReceiver<JsValue>>>,
     threads: RefCell<Option<Threads>>,
     connections: RefCell<BTreeMap<MemberId, Member>>,
+    /// Made so far; what another thread says of an earlier one is not about the one that took its place.
+    connections_made: Cell<u64>,
     /// Guest: what it was let in with.
     pub(super) invitation: RefCell<Option<Invitation>>,
     /// Host: where guests knock.
@@ -94,7 +96,7 @@ struct Member {
 
 struct Threads {
     session: Thread,
-    _engine: Thread,
+    engine: Thread,
 }
 
 /// Somebody on the main thread who waits for a word of the session worker.
@@ -149,6 +151,7 @@ impl Page {
             events: Cell::new(Some(events)),
             threads: RefCell::default(),
             connections: RefCell::default(),
+            connections_made: Cell::new(0),
             invitation: RefCell::default(),
             seat: RefCell::default(),
             answering: RefCell::default(),
@@ -191,33 +194,30 @@ impl Page {
             }
         })?;
         engine.send_moving(
-            &ToEngineWorker {
+            &ToEngineWorker::Start {
                 offer: self.options.offer(),
             },
             &[ports.port1().into()],
         )?;
         session.send_moving(first, &[ports.port2().into()])?;
-        *self.threads.borrow_mut() = Some(Threads {
-            session,
-            _engine: engine,
-        });
+        *self.threads.borrow_mut() = Some(Threads { session, engine });
         Ok(())
     }
 
     /// Posts to the session worker.
     pub fn to_session(&self, message: &ToSession) -> Result<(), BrowserError> {
-        self.with_session(|session| session.send(message))
+        self.with_threads(|threads| threads.session.send(message))
     }
 
-    fn with_session(
+    fn with_threads(
         &self,
-        act: impl FnOnce(&Thread) -> Result<(), BrowserError>,
+        act: impl FnOnce(&Threads) -> Result<(), BrowserError>,
     ) -> Result<(), BrowserError> {
         let threads = self.threads.borrow();
         let threads = threads.as_ref().ok_or_else(|| BrowserError::Misuse {
             detail: "this phone is in no room".to_owned(),
         })?;
-        act(&threads.session)
+        act(threads)
     }
 
     /// Whether a session goes on here.
@@ -242,7 +242,7 @@ impl Page {
         })
     }
 
-    /// Opens a connection to a member; its channels move to the session worker at once.
+    /// Opens a connection to a member; its channels move to the workers at once.
     pub fn connect(self: &Rc<Self>, member: MemberId) -> Result<Rc<Connection>, BrowserError> {
         let page = Rc::downgrade(self);
         let (
@@ -250,6 +250,7 @@ impl Page {
             Channels {
                 control,
                 activation,
+                weights,
             },
         ) = Connection::new(move || {
             if let Some(page) = page.upgrade() {
@@ -257,15 +258,21 @@ impl Page {
             }
         })?;
         let connection = Rc::new(connection);
-        let moved = self.hand_over(member, &[control.clone().into(), activation.clone().into()]);
+        let number = self.connections_made.get() + 1;
+        self.connections_made.set(number);
+        let channels = [control, activation, weights];
+        let moved = self.hand_over(member, number, channels.clone().map(JsValue::from));
         let bridges = match moved {
             Ok(()) => Vec::new(),
             // This browser cannot move channels.
             Err(_) => {
-                let (control_bridge, control) = Bridge::new(control)?;
-                let (activation_bridge, activation) = Bridge::new(activation)?;
-                self.hand_over(member, &[control.into(), activation.into()])?;
-                vec![control_bridge, activation_bridge]
+                let [control, activation, weights] = channels.map(Bridge::new);
+                let (control_bridge, control) = control?;
+                let (activation_bridge, activation) = activation?;
+                let (weights_bridge, weights) = weights?;
+                let ports = [control, activation, weights].map(JsValue::from);
+                self.hand_over(member, number, ports)?;
+                vec![control_bridge, activation_bridge, weights_bridge]
             }
         };
         self.connections.borrow_mut().insert(
@@ -278,8 +285,21 @@ impl Page {
         Ok(connection)
     }
 
-    fn hand_over(&self, member: MemberId, carriers: &[JsValue]) -> Result<(), BrowserError> {
-        self.with_session(|session| session.send_moving(&ToSession::Channels { member }, carriers))
+    /// Control and activation go to the session worker, weights to the engine worker.
+    fn hand_over(
+        &self,
+        member: MemberId,
+        connection: u64,
+        [control, activation, weights]: [JsValue; 3],
+    ) -> Result<(), BrowserError> {
+        self.with_threads(|threads| {
+            let channels = ToSession::Channels { member, connection };
+            threads
+                .session
+                .send_moving(&channels, &[control, activation])?;
+            let channel = ToEngineWorker::Channel { member, connection };
+            threads.engine.send_moving(&channel, &[weights])
+        })
     }
 
     /// Ends everything that belongs to the room.

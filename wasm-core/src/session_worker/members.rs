@@ -24,7 +24,6 @@ pub struct FromLink {
 #[derive(Default)]
 pub struct Members {
     links: BTreeMap<MemberId, Pair>,
-    connections: u64,
 }
 
 struct Pair {
@@ -40,12 +39,11 @@ impl Members {
     pub fn insert(
         &mut self,
         member: MemberId,
+        connection: u64,
         carriers: Vec<JsValue>,
         tell: impl Fn(FromLink) + Clone + 'static,
     ) -> Option<()> {
         let mut carriers = carriers.into_iter();
-        self.connections += 1;
-        let connection = self.connections;
         let mut link = |channel| {
             let tell = tell.clone();
             Link::new(carriers.next()?, move |event| {
@@ -97,8 +95,8 @@ impl Members {
         }
     }
 
-    /// Closes a member's channels; true when there were any.
-    pub fn remove(&mut self, member: MemberId) -> bool {
-        self.links.remove(&member).is_some()
+    /// Closes a member's channels; number of the connection, if there was one.
+    pub fn remove(&mut self, member: MemberId) -> Option<u64> {
+        self.links.remove(&member).map(|pair| pair.connection)
     }
 }

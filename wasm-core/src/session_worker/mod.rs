@@ -187,7 +187,9 @@ impl SessionWorker {
                     None => {}
                 }
             }
-            ToSession::Channels { member } => self.add_member(member, values),
+            ToSession::Channels { member, connection } => {
+                self.add_member(member, connection, values)
+            }
             ToSession::Certificates {
                 member,
                 mine,
@@ -294,11 +296,11 @@ impl SessionWorker {
         }
     }
 
-    fn add_member(&mut self, member: MemberId, values: Vec<JsValue>) {
+    fn add_member(&mut self, member: MemberId, connection: u64, values: Vec<JsValue>) {
         let to_loop = self.to_loop.clone();
         if self
             .members
-            .insert(member, values, move |event| {
+            .insert(member, connection, values, move |event| {
                 tell(&to_loop, Happening::Link(event))
             })
             .is_none()
@@ -327,10 +329,19 @@ impl SessionWorker {
 
     /// Whatever ended first, the connection or one of its channels: the session is told once.
     fn remove_member(&mut self, member: MemberId) {
-        if self.members.remove(member) {
+        if self.close_channels(member) {
             self.input(Input::Disconnected { member });
             self.to_page(&FromSession::Disconnect { member });
         }
+    }
+
+    /// True when there were any.
+    fn close_channels(&mut self, member: MemberId) -> bool {
+        let Some(connection) = self.members.remove(member) else {
+            return false;
+        };
+        self.to_engine(&ToEngine::Gone { member, connection });
+        true
     }
 
     fn start_hosting(&mut self, header: &[u8], hosting: Hosting) -> Result<(), Fault> {
@@ -435,8 +446,13 @@ impl SessionWorker {
                 Output::RemoteSignal { from, payload } => {
                     self.to_page(&FromSession::Signal { from, payload })
                 }
+                Output::Proven { member } => {
+                    if let Some(connection) = self.members.connection(member) {
+                        self.to_engine(&ToEngine::Proven { member, connection });
+                    }
+                }
                 Output::Disconnect { member } => {
-                    self.members.remove(member);
+                    self.close_channels(member);
                     self.to_page(&FromSession::Disconnect { member });
                 }
                 Output::Asked { asker, payload } => self.on_asked(asker, &payload),

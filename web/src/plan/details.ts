@@ -30,7 +30,7 @@ export class Details {
 
 /** Bars and ring as numbers: every column once, for reading and for copying. */
 function memberTable(room: Room): HTMLElement {
-  const columns = [say.columnPhone, say.columnUnits, say.columnKept, say.columnMemory, say.columnFetched, say.columnSpeed, say.columnBusy, say.columnTrip, say.columnEngine];
+  const columns = [say.columnPhone, say.columnUnits, say.columnKept, say.columnMemory, say.columnFetched, say.columnFromRoom, say.columnSpeed, say.columnBusy, say.columnTrip, say.columnEngine];
   const head = el("tr", {}, ...columns.map((column) => el("th", { scope: "col" }, column)));
   const rows = room.members.map((member) => row(room, member));
   const table = el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows));
@@ -44,6 +44,7 @@ function row(room: Room, member: MemberView): HTMLElement {
     keptBy(room, member.member).map(range).join(" "),
     bytes(member.assigned_bytes),
     bytes(member.fetched_bytes),
+    bytes(member.from_room_bytes),
     number(member.ms_per_token),
     busyMs === undefined ? "" : (busyMs / 1000).toFixed(1),
     number(member.rtt_ms),

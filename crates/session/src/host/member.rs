@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use plan::{EngineProfile, MemberId};
-use proto::{Assembler, Fault, MemberView};
+use proto::{Assembler, Fault, MemberView, Progress};
 
 use crate::error::SessionError;
 use crate::pulse::Pulse;
@@ -36,9 +36,7 @@ pub(crate) struct Member {
     pub pulse: Option<Pulse>,
     /// Round trips to other peers, ms.
     pub round_trips: BTreeMap<MemberId, f64>,
-    pub loaded_bytes: u64,
-    pub assigned_bytes: u64,
-    pub fetched_bytes: u64,
+    pub progress: Progress,
     pub ms_per_token: Option<f64>,
     pub assembler: Assembler,
     /// How often its engine failed, and how often its share was halved for it.
@@ -112,9 +110,11 @@ impl Member {
             units: stages().map(|stage| stage.units).collect(),
             ms_per_token: self.ms_per_token,
             rtt_ms: self.pulse.as_ref().and_then(Pulse::rtt_ms),
-            loaded_bytes: self.loaded_bytes,
-            assigned_bytes: self.assigned_bytes,
-            fetched_bytes: self.fetched_bytes,
+            loaded_bytes: self.progress.bytes_done,
+            assigned_bytes: self.progress.bytes_total,
+            fetched_bytes: self.progress.bytes_fetched,
+            from_room_bytes: self.progress.bytes_from_room,
+            failed_sources: self.progress.failed_sources,
         }
     }
 }

@@ -281,19 +281,9 @@ impl Host {
     }
 
     fn on_computed(&mut self, job: JobId, result: Computed) {
-        if let Computed::LoadProgress {
-            bytes_done,
-            bytes_total,
-            bytes_fetched,
-        } = result
-        {
+        if let Computed::LoadProgress(progress) = result {
             if let Some(Doing::Load { epoch }) = self.jobs.get(&job) {
-                let epoch = *epoch;
-                self.on_progress(
-                    MemberId::HOST,
-                    epoch,
-                    [bytes_done, bytes_total, bytes_fetched],
-                );
+                self.on_progress(MemberId::HOST, *epoch, progress);
             }
             return;
         }

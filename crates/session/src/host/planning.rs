@@ -7,7 +7,7 @@ use plan::{
     EngineProfile, HopMatrix, MemberId, PhoneProfile, Plan, PlanError, Power, Problem, Stage,
     UnitNeed, Wishes, Workload,
 };
-use proto::{Cached, Control, Fault};
+use proto::{Cached, Control, Fault, Progress};
 
 use super::overlapping::Overlapping;
 use super::reloaded::Return;
@@ -144,10 +144,9 @@ impl Host {
         let ring = Ring::new(plan, self.config.graph.hidden_width);
         for (id, member) in &mut self.members {
             let ranges: Vec<UnitRange> = ring.stages_of(*id).map(|stage| stage.units).collect();
-            member.loaded_bytes = 0;
-            member.fetched_bytes = 0;
+            member.progress = Progress::default();
             member.ms_per_token = None;
-            member.assigned_bytes = segment::weight_bytes(&self.config.graph, &ranges);
+            member.progress.bytes_total = segment::weight_bytes(&self.config.graph, &ranges);
         }
         self.load_own(&ring);
         let loading = ring.plan.stages.iter().map(|stage| stage.member).collect();
@@ -196,15 +195,18 @@ impl Host {
         self.jobs.insert(job, Doing::Load { epoch });
     }
 
-    /// `[done, total, fetched]` weight bytes.
-    pub(super) fn on_progress(&mut self, from: MemberId, epoch: u32, bytes: [u64; 3]) {
+    pub(super) fn on_progress(&mut self, from: MemberId, epoch: u32, progress: Progress) {
         let Some(member) = self.members.get_mut(&from).filter(|_| epoch == self.epoch) else {
             return;
         };
-        let [done, total, fetched] = bytes;
-        member.assigned_bytes = total;
-        member.loaded_bytes = done.min(total);
-        member.fetched_bytes = fetched.min(done);
+        let done = progress.bytes_done.min(progress.bytes_total);
+        let fetched = progress.bytes_fetched.min(done);
+        member.progress = Progress {
+            bytes_done: done,
+            bytes_fetched: fetched,
+            bytes_from_room: progress.bytes_from_room.min(done - fetched),
+            ..progress
+        };
         self.changed = true;
     }
 
@@ -235,7 +237,7 @@ impl Host {
             self.overlapping = Overlapping::of(&placed.ring.plan, self.now_ms);
         }
         if let Some(member) = self.members.get_mut(&from) {
-            member.loaded_bytes = member.assigned_bytes;
+            member.progress.bytes_done = member.progress.bytes_total;
         }
         self.changed = true;
         if everyone {

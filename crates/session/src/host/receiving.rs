@@ -47,12 +47,7 @@ impl Host {
                 to,
                 payload,
             } if maker == from && to != from => self.relay_signal(from, to, payload),
-            Control::LoadProgress {
-                epoch,
-                bytes_done,
-                bytes_total,
-                bytes_fetched,
-            } => self.on_progress(from, epoch, [bytes_done, bytes_total, bytes_fetched]),
+            Control::LoadProgress { epoch, progress } => self.on_progress(from, epoch, progress),
             Control::Prepared { epoch } => self.on_prepared(from, epoch),
             Control::Ask { question, payload } => self.on_asked(from, question, payload),
             Control::StopAnswer { question } => self.stop(Asker {

@@ -347,20 +347,8 @@ impl Peer {
             return;
         };
         match (doing, result) {
-            (
-                Doing::Load { epoch },
-                Computed::LoadProgress {
-                    bytes_done,
-                    bytes_total,
-                    bytes_fetched,
-                },
-            ) => {
-                return self.tell_host(&Control::LoadProgress {
-                    epoch,
-                    bytes_done,
-                    bytes_total,
-                    bytes_fetched,
-                });
+            (Doing::Load { epoch }, Computed::LoadProgress(progress)) => {
+                return self.tell_host(&Control::LoadProgress { epoch, progress });
             }
             (Doing::Load { epoch }, Computed::Loaded { cached_columns, .. }) => {
                 let cached = cached_columns.first().map_or(&[][..], Vec::as_slice);
