@@ -1,0 +1,123 @@
+// Faults that take their time: phones that freeze, block, come and go; rooms of browser processes. Only `--full` runs these.
+import { after, test } from "node:test";
+import assert from "node:assert/strict";
+import { behindHost, disturbed, openWatched, planOf, rosterIs } from "./disturbance.mjs";
+import { ask, Fleet, members } from "./room.mjs";
+
+const url = process.env.LINGUALINKED_URL;
+const REQUEST = { prompt: "abcdefgh".repeat(6), maxTokens: 300, temperature: 0 };
+const OPTIONS = { url, engine: "cpu", contextColumns: 512 };
+// Bytes: all of three phones are needed, or three of four.
+const NO_SPARE = { ...OPTIONS, budgets: [700_000, 640_000, 640_000] };
+const ONE_SPARE = { ...OPTIONS, budgets: [700_000, 640_000, 640_000, 640_000] };
+
+const FROZEN_MS = 10_000;
+const BLOCKED_MS = 60_000;
+const CYCLES_PER_ROOM = 25;
+
+const fleet = new Fleet();
+after(() => fleet.close());
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const since = (begun_ms) => Math.round(performance.now() - begun_ms);
+
+/** The tabs of a phone stop for a while; resolves as they go on. */
+async function freeze(phone) {
+  const processes = await phone.renderers();
+  for (const pid of processes) process.kill(pid, "SIGSTOP");
+  await pause(FROZEN_MS);
+  for (const pid of processes) process.kill(pid, "SIGCONT");
+}
+
+test("a phone frozen for 10 s, with a spare one: replaced, and back within 5 s", async () => {
+  const room = await openWatched(fleet, ONE_SPARE, REQUEST);
+  const [frozen] = behindHost(room);
+  let thawed_ms;
+  const { resumed_ms, events } = await disturbed(room, REQUEST, room.expected, async () => {
+    await freeze(frozen);
+    thawed_ms = performance.now();
+  });
+  assert.ok(!behindHost(room, planOf(events)).includes(frozen), "replaced");
+  await rosterIs(room, room.phones, 5_000);
+  console.log(`frozen for 10 s: next token after ${Math.round(resumed_ms)} ms; back ${since(thawed_ms)} ms after it thawed`);
+  assert.ok(resumed_ms <= 8_000);
+  assert.deepEqual((await ask(room, REQUEST)).ids, room.expected);
+});
+
+test("a phone frozen for 10 s, without a spare one: the answer waits, and goes on within 2 s", async () => {
+  const room = await openWatched(fleet, NO_SPARE, REQUEST);
+  const [frozen] = behindHost(room);
+  const { resumed_ms } = await disturbed(room, REQUEST, room.expected, () => freeze(frozen));
+  console.log(`frozen for 10 s, no spare: next token ${Math.round(resumed_ms - FROZEN_MS)} ms after it thawed`);
+  assert.ok(resumed_ms >= FROZEN_MS && resumed_ms <= FROZEN_MS + 2_000, `${resumed_ms} ms`);
+  await rosterIs(room, room.phones);
+});
+
+test("a page whose main thread is blocked for 60 s stays, and answers go on", async () => {
+  const room = await openWatched(fleet, NO_SPARE, REQUEST);
+  const [blocked] = behindHost(room);
+  const from = room.host.events.length;
+  const block = blocked.page.evaluate((ms) => {
+    for (const end = performance.now() + ms; performance.now() < end;);
+  }, BLOCKED_MS);
+  let over = false;
+  void block.then(() => (over = true));
+  let answers = 0;
+  while (!over) {
+    assert.deepEqual((await ask(room, REQUEST)).ids, room.expected);
+    if (!over) answers += 1;
+    await pause(1_000);
+  }
+  console.log(`${answers} answers while a main thread was blocked`);
+  assert.ok(answers >= 5);
+  assert.deepEqual(room.host.events.slice(from).filter((event) => event.type === "interrupted"), []);
+});
+
+test("an answer stopped at any moment ends within a token, and the next question is answered", async () => {
+  const room = await openWatched(fleet, NO_SPARE, REQUEST);
+  const { host } = room;
+  for (const wait_ms of [0, 1, 3, 10, 30, 100, 300, 1_000]) {
+    const from = host.events.length;
+    await host.call("generate", REQUEST);
+    await pause(wait_ms);
+    await host.page.evaluate(() => window.phone.stop());
+    const stopped = host.events.length;
+    const { reason } = await host.until((event) => event.type === "finished", from);
+    assert.equal(reason, "cancelled", `after ${wait_ms} ms`);
+    assert.ok(host.events.slice(stopped).filter((event) => event.type === "token").length <= 1);
+    assert.deepEqual((await ask(room, REQUEST)).ids, room.expected, `after a stop at ${wait_ms} ms`);
+  }
+});
+
+test("100 times a phone joins and leaves: no ghosts, and nothing of them is left on the host's page", async () => {
+  const [, guest] = (await fleet.open({ ...OPTIONS, budgets: [1_600_000, 700_000] })).phones;
+  const counts = [];
+  let room;
+  for (let cycle = 0; cycle < 100; cycle += 1) {
+    if (cycle % CYCLES_PER_ROOM === 0) {
+      // A room has 32 seats, and a guest's is free two minutes after it left.
+      room = await fleet.open({ ...OPTIONS, budgets: [1_600_000] });
+    }
+    await guest.start({ name: "guest", engine: "cpu", contextColumns: 512, budgetBytes: 700_000 });
+    await guest.call("join", room.invitation);
+    await guest.call("leave");
+    if ((cycle + 1) % CYCLES_PER_ROOM === 0) {
+      await rosterIs(room, room.phones);
+      counts.push(await handles(room.host));
+    }
+  }
+  console.log(`after each ${CYCLES_PER_ROOM} cycles: ${JSON.stringify(counts)}`);
+  for (const { connections } of counts) assert.equal(connections, 0, "no connection is left");
+  assert.equal(members(room).length, 1);
+});
+
+/** Peer connections and listeners of a page, after a garbage collection. */
+async function handles(phone) {
+  const page = await phone.context.newCDPSession(phone.page);
+  await page.send("HeapProfiler.collectGarbage");
+  await page.send("Performance.enable");
+  const { metrics } = await page.send("Performance.getMetrics");
+  await page.detach();
+  const of = (name) => metrics.find((metric) => metric.name === name)?.value;
+  return { connections: of("RTCPeerConnections"), listeners: of("JSEventListeners"), heap_kib: Math.round(of("JSHeapUsedSize") / 1024) };
+}
