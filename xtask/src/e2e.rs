@@ -30,6 +30,7 @@ const TESTS: &[(&str, &str, bool)] = &[
     ("https", TINY_MODEL, false),
     ("server", TINY_MODEL, false),
     ("door", TINY_MODEL, false),
+    ("faults-long", TINY_MODEL, true),
     ("firefox", TINY_MODEL, true),
     ("full", DEFAULT_MODEL, true),
     ("billion", BILLION, true),
