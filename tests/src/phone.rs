@@ -243,7 +243,7 @@ impl Phone {
             Job::Load { stages, .. }
                 if !stages.is_empty() && take(&mut self.ailment.broken_loads) =>
             {
-                vec![failed("engine.out_of_memory")]
+                vec![failed("engine.gpu_limit")]
             }
             Job::Load { stages, .. }
                 if !stages.is_empty() && take(&mut self.ailment.damaged_loads) =>

@@ -19,12 +19,14 @@ pub fn out_of_memory() -> Row {
     room.phone_mut(spare).ailment.broken_loads = 1;
     let lost = peers_in(&room)[0];
     drop(room.close_tab(lost));
-    let next_ms = next_token_after(&mut room, "engine.out_of_memory");
+    let next_ms = next_token_after(&mut room, "engine.gpu_limit");
+    // With half of its share it and the host are not enough.
+    let is_reduced = peers_in(&room).iter().any(|peer| *peer != spare);
     row(
-        "out of memory while it loads",
+        "the GPU is out of memory while it loads",
         "share reduced, planned anew <= 10 s",
         10_000,
-        vec![next_ms],
+        vec![next_ms.filter(|_| is_reduced)],
     )
 }
 

@@ -13,8 +13,8 @@ use crate::ring::Ring;
 const FAILURES: u32 = 3;
 /// After which the one before does not count, ms.
 const FORGOTTEN_MS: u64 = 60_000;
-/// What engines say when memory is short.
-const OUT_OF_MEMORY: &str = "engine.out_of_memory";
+/// What engines say when memory is short: the page's, the GPU's.
+const OUT_OF_MEMORY: [&str; 2] = ["engine.out_of_memory", "engine.gpu_limit"];
 /// Characters of a name that are shown.
 const NAME_CHARS: usize = 40;
 /// Characters of an adapter's name.
@@ -81,7 +81,7 @@ impl Member {
         self.failed_ms = now_ms;
         let stuck = fault.code == SessionError::EngineSilent.code();
         self.failures = if stuck { FAILURES } else { self.failures + 1 };
-        if fault.code == OUT_OF_MEMORY {
+        if OUT_OF_MEMORY.contains(&fault.code.as_str()) {
             self.halvings += 1;
         }
     }

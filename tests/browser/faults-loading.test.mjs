@@ -1,0 +1,99 @@
+// Phones that cannot load their share: rooms of browser processes. Only `--full` runs these.
+import { after, test } from "node:test";
+import assert from "node:assert/strict";
+import { setTimeout as pause } from "node:timers/promises";
+import { behindHost, comeBack, disturbed, openWatched, planOf, rosterIs } from "./disturbance.mjs";
+import { Fleet, members } from "./room.mjs";
+
+const url = process.env.LINGUALINKED_URL;
+const REQUEST = { prompt: "abcdefgh".repeat(6), maxTokens: 60, temperature: 0 };
+const OPTIONS = { url, engine: "cpu", contextColumns: 512 };
+/** Room for half of a share, not for more. */
+const HALF_BYTES = 550_000;
+/** By then the host has heard of a phone that loads. */
+const HEARD_MS = 2_000;
+const REPLANNED_MS = 10_000;
+
+const WEIGHTS = /\/models\/[0-9a-f]+\/file/;
+const WORKER = "**/wasm/worker.js";
+
+const fleet = new Fleet();
+after(() => fleet.close());
+
+const since = (begun_ms) => Math.round(performance.now() - begun_ms);
+const isReady = (event) => event.type === "ready";
+const isInterrupted = (code) => (event) => event.type === "interrupted" && event.fault.code === code;
+const view = (room, phone) => members(room).find(({ name }) => name === phone.name);
+
+/** Puts a script in front of a phone's workers. */
+const patched = (script) => async (phone) => {
+  await phone.page.route(WORKER, async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({ response: answer, body: script + (await answer.text()) });
+  });
+  await phone.load(url);
+};
+
+/** A device of which a test can say how many bytes of memory it has left: what is created beyond them is reported as a driver reports it. */
+const LIMITED_GPU = `
+  const { createBuffer, popErrorScope } = GPUDevice.prototype;
+  self.left_bytes = Infinity;
+  self.refused = 0;
+  GPUDevice.prototype.createBuffer = function (descriptor) {
+    self.left_bytes -= descriptor.size;
+    return createBuffer.call(this, descriptor);
+  };
+  GPUDevice.prototype.popErrorScope = async function () {
+    const error = await popErrorScope.call(this);
+    if (error || self.left_bytes >= 0) return error;
+    self.left_bytes = Infinity;
+    self.refused += 1;
+    return new GPUOutOfMemoryError("emulated");
+  };
+`;
+
+const inWorkers = (phone, script, argument) => Promise.all(phone.page.workers().map((worker) => worker.evaluate(script, argument)));
+
+test("a GPU without memory for its share: half of it is asked of that phone, and the room is planned anew", async () => {
+  const options = { ...OPTIONS, engine: "gpu", budgets: [1_000_000, 1_000_000, 1_000_000, 1_000_000] };
+  const room = await openWatched(fleet, { ...options, prepare: patched(LIMITED_GPU) }, REQUEST);
+  const [lost] = behindHost(room);
+  const renderers = await lost.renderers();
+  const spare = room.phones.slice(1).filter((phone) => phone !== lost);
+  for (const phone of spare) await inWorkers(phone, (bytes) => (self.left_bytes = bytes), HALF_BYTES);
+  const { resumed_ms, events } = await disturbed(room, REQUEST, room.expected, () => lost.kill(renderers));
+  const refusals = await Promise.all(spare.map((phone) => inWorkers(phone, () => self.refused)));
+  const short = spare[refusals.findIndex((workers) => workers.some((refused) => refused > 0))];
+  assert.ok(short, "the fault took effect");
+  assert.ok(events.some(isInterrupted("engine.gpu_limit")));
+  console.log(`out of GPU memory: next token ${Math.round(resumed_ms)} ms after its predecessor was killed`);
+  assert.ok(resumed_ms <= REPLANNED_MS, `${resumed_ms} ms`);
+  assert.ok(behindHost(room, planOf(events)).some((phone) => phone !== short), "half a share is not enough: another phone helps");
+});
+
+/** Weights do not come, and loading lasts. The header is what comes first. */
+async function stalled(phone) {
+  if (phone.name === "host") return;
+  await phone.page.route(WEIGHTS, (route) => {
+    const [, first] = route.request().headers().range.match(/(\d+)-(\d+)/).map(Number);
+    console.log(phone.name, route.request().headers().range);
+    return first === 0 ? route.continue() : undefined;
+  });
+}
+
+test("a tab that crashes while it loads, twice: asked for half its share once, then it only watches", async () => {
+  const budgets = [900_000, 800_000, 500_000];
+  const stalling = { ...OPTIONS, budgets, prepare: stalled };
+  const room = { ...(await fleet.open({ ...stalling, isOpen: (event) => event.type === "planned" })), options: stalling };
+  room.byMember = new Map(room.phones.map((phone, member) => [member, phone]));
+  const { host } = room;
+  const [crashing] = behindHost(room);
+  console.log(JSON.stringify(room.plan.stages));
+  const from = host.events.length;
+  await pause(HEARD_MS);
+  console.log(JSON.stringify(host.events.filter(e=>e.type==="ready")), view(room, crashing));
+  await crashing.kill(await crashing.renderers());
+  await host.until(isInterrupted("capacity"), from);
+  await comeBack(room, crashing);
+  console.log(JSON.stringify(host.events.slice(from).filter(e=>e.type!=="members")));
+});
