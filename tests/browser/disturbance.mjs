@@ -22,10 +22,10 @@ export const planOf = (events) => events.findLast((event) => event.type === "pla
 /** Phones behind the host, in ring order. */
 export const behindHost = (room, plan = room.plan) => plan.stages.slice(1, -1).map(({ member }) => room.byMember.get(member));
 
-/** A phone is opened again, joins by the same link, and is measured. */
-export async function comeBack(room, phone) {
-  const { url, engine, contextColumns, budgets } = room.options;
-  await phone.reopen(url);
+/** A phone is opened again, in another tab unless told how, joins by the same link, and is measured. */
+export async function comeBack(room, phone, open = () => phone.reopen(room.options.url)) {
+  const { engine, contextColumns, budgets } = room.options;
+  await open();
   await phone.start({ name: phone.name, client: phone.name, engine, contextColumns, budgetBytes: budgets[room.phones.indexOf(phone)] });
   const number = await phone.call("join", room.invitation);
   room.byMember.set(number, phone);

@@ -71,29 +71,46 @@ test("a GPU without memory for its share: half of it is asked of that phone, and
   assert.ok(behindHost(room, planOf(events)).some((phone) => phone !== short), "half a share is not enough: another phone helps");
 });
 
-/** Weights do not come, and loading lasts. The header is what comes first. */
+/** Nothing is in the phone's storage. Weights do not come to a guest, and loading lasts; the header is what comes first. */
 async function stalled(phone) {
+  await phone.page.evaluate(async () => (await navigator.storage.getDirectory()).removeEntry("lingualinked", { recursive: true }).catch(() => {}));
   if (phone.name === "host") return;
   await phone.page.route(WEIGHTS, (route) => {
     const [, first] = route.request().headers().range.match(/(\d+)-(\d+)/).map(Number);
-    console.log(phone.name, route.request().headers().range);
     return first === 0 ? route.continue() : undefined;
   });
 }
 
 test("a tab that crashes while it loads, twice: asked for half its share once, then it only watches", async () => {
-  const budgets = [900_000, 800_000, 500_000];
-  const stalling = { ...OPTIONS, budgets, prepare: stalled };
-  const room = { ...(await fleet.open({ ...stalling, isOpen: (event) => event.type === "planned" })), options: stalling };
-  room.byMember = new Map(room.phones.map((phone, member) => [member, phone]));
+  const isPlanned = (event) => event.type === "planned";
+  const options = { ...OPTIONS, budgets: [900_000, 800_000, 700_000], prepare: stalled };
+  const opened = await fleet.open({ ...options, isOpen: isPlanned });
+  const room = { ...opened, options, byMember: new Map(opened.phones.map((phone, member) => [member, phone])) };
   const { host } = room;
   const [crashing] = behindHost(room);
-  console.log(JSON.stringify(room.plan.stages));
-  const from = host.events.length;
+  const share_bytes = () => view(room, crashing)?.assigned_bytes;
+  /** The phone's tab crashes while it loads, and its browser loads the page again. */
+  const crash = async () => {
+    const from = host.events.length;
+    assert.equal(view(room, crashing).loaded_bytes, 0, "it still loads");
+    // What belongs to a tab is there again when its browser loads it after a crash.
+    const kept = await crashing.page.evaluate(() => ({ ...sessionStorage }));
+    await crashing.kill(await crashing.renderers());
+    await host.until(isInterrupted("capacity"), from);
+    await comeBack(room, crashing, async () => {
+      await crashing.reopen(url);
+      await crashing.page.evaluate((kept) => Object.assign(sessionStorage, kept), kept);
+      await stalled(crashing);
+    });
+    await pause(HEARD_MS);
+  };
   await pause(HEARD_MS);
-  console.log(JSON.stringify(host.events.filter(e=>e.type==="ready")), view(room, crashing));
-  await crashing.kill(await crashing.renderers());
-  await host.until(isInterrupted("capacity"), from);
-  await comeBack(room, crashing);
-  console.log(JSON.stringify(host.events.slice(from).filter(e=>e.type!=="members")));
+  const whole_bytes = share_bytes();
+  await crash();
+  const half_bytes = share_bytes();
+  console.log(`${whole_bytes} bytes of weights before the first crash, ${half_bytes} after it`);
+  assert.ok(half_bytes > 0 && half_bytes <= whole_bytes / 2);
+  await crash();
+  assert.equal(share_bytes(), 0, "it only watches");
+  await rosterIs(room, room.phones);
 });
