@@ -31,6 +31,8 @@ const TESTS: &[(&str, &str, bool)] = &[
     ("server", TINY_MODEL, false),
     ("door", TINY_MODEL, false),
     ("faults-long", TINY_MODEL, true),
+    ("faults-loading", TINY_MODEL, true),
+    ("reader", DEFAULT_MODEL, true),
     ("firefox", TINY_MODEL, true),
     ("full", DEFAULT_MODEL, true),
     ("billion", BILLION, true),
