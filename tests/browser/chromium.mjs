@@ -112,6 +112,14 @@ export class EmulatedPhone {
     await closed;
   }
 
+  /** The page is told that it went behind others, or came back: emulated, for a headless page is always in front. */
+  async hide(hidden) {
+    await this.page.evaluate((hidden) => {
+      Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, hidden);
+  }
+
   /** What this phone sends to others takes `hop_ms` longer from now on: an emulated network. */
   async slow(hop_ms) {
     await Promise.all(this.page.workers().map((worker) => worker.evaluate(delayChannels, hop_ms)));

@@ -55,6 +55,47 @@ test("a phone frozen for 10 s, without a spare one: the answer waits, and goes o
   await rosterIs(room, room.phones);
 });
 
+test("a hidden page gives its units away before it is killed: nothing is interrupted", async () => {
+  const room = await openWatched(fleet, ONE_SPARE, REQUEST);
+  const { host } = room;
+  const [hidden] = behindHost(room);
+  const renderers = await hidden.renderers();
+  const from = host.events.length;
+  await host.slow(HOP_MS);
+  const answer = ask(room, REQUEST);
+  await host.until((event) => event.type === "token", from);
+  const begun_ms = performance.now();
+  await hidden.hide(true);
+  await host.until((event) => event.type === "planned" && !behindHost(room, event.plan).includes(hidden), from, 20_000);
+  await host.until((event) => event.type === "ready", from, 20_000);
+  console.log(`its units are elsewhere ${since(begun_ms)} ms after it was hidden`);
+  await hidden.kill(renderers);
+  await rosterIs(room, room.phones.filter((phone) => phone !== hidden));
+  const { ids } = await answer;
+  await host.slow(0);
+  assert.deepEqual(ids, room.expected);
+  assert.deepEqual(host.events.slice(from).filter((event) => event.type === "interrupted"), []);
+});
+
+test("the phone that units move to is killed as they arrive: one whole plan, the same tokens", async () => {
+  const room = await openWatched(fleet, ONE_SPARE, REQUEST);
+  const ring = behindHost(room);
+  const [spare] = room.phones.slice(1).filter((phone) => !ring.includes(phone));
+  const renderers = await spare.renderers();
+  const { resumed_ms, events } = await disturbed(room, REQUEST, room.expected, async () => {
+    const isMoved = (event) => event.type === "planned" && behindHost(room, event.plan).includes(spare);
+    const moved = room.host.until(isMoved, room.host.events.length);
+    await ring[0].hide(true);
+    await moved;
+    await spare.kill(renderers);
+  });
+  console.log(`the receiver of a move killed: next token ${Math.round(resumed_ms)} ms after the page was hidden`);
+  const plan = planOf(events);
+  assert.deepEqual(plan.stages.map(({ units }) => units.start).slice(1), plan.stages.map(({ units }) => units.end).slice(0, -1), "one whole plan");
+  assert.ok(!behindHost(room, plan).includes(spare));
+  await rosterIs(room, room.phones.filter((phone) => phone !== spare));
+});
+
 test("a page whose main thread is blocked for 60 s stays, and answers go on", async () => {
   const room = await openWatched(fleet, NO_SPARE, REQUEST);
   const [blocked] = behindHost(room);

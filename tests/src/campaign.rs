@@ -50,6 +50,12 @@ pub enum Trouble {
     Freeze(u64),
     /// The host's page stops for so many ms.
     FreezeHost(u64),
+    /// A page is behind others for so many ms, and goes on there.
+    Hide(u64),
+    /// A page is behind others for so many ms, and stops there after the first of them.
+    HideAndFreeze(u64, u64),
+    /// The host's page is behind others for so many ms.
+    HideHost(u64),
     /// A tab is closed and opened again.
     Restart,
     /// Two phones lose their connection.
@@ -293,7 +299,7 @@ impl<'a> Play<'a> {
 
     fn trouble(&mut self) -> Trouble {
         let r = &mut self.random;
-        match r.below(27) {
+        match r.below(30) {
             0 | 1 => Trouble::Crash,
             2 | 3 => Trouble::Close,
             4 => Trouble::Leave,
@@ -319,6 +325,9 @@ impl<'a> Play<'a> {
             23 => Trouble::ServerDown(1_000 + r.below(8_000)),
             24 => Trouble::OutOfKvMemory,
             25 => Trouble::Partition(500 + r.below(12_000)),
+            26 => Trouble::Hide(500 + r.below(10_000)),
+            27 => Trouble::HideAndFreeze(4_000 + r.below(6_000), r.below(4_000)),
+            28 => Trouble::HideHost(500 + r.below(10_000)),
             _ => Trouble::Join,
         }
     }
@@ -368,6 +377,7 @@ impl<'a> Play<'a> {
         let room = &mut self.room;
         match (trouble, victim) {
             (Trouble::FreezeHost(ms), _) => room.freeze(HOST, ms),
+            (Trouble::HideHost(ms), _) => room.hide(HOST, ms),
             (Trouble::BadNetwork, _) => {
                 room.network.loss_percent = 5;
                 room.network.delay_ms = 60;
@@ -380,6 +390,11 @@ impl<'a> Play<'a> {
             (Trouble::Close, Some(victim)) => drop(room.close_tab(victim)),
             (Trouble::Leave, Some(victim)) => room.command(victim, Command::Leave),
             (Trouble::Freeze(ms), Some(victim)) => room.freeze(victim, ms),
+            (Trouble::Hide(ms), Some(victim)) => room.hide(victim, ms),
+            (Trouble::HideAndFreeze(ms, until_ms), Some(victim)) => {
+                room.hide(victim, ms);
+                room.freeze_after(victim, until_ms, ms - until_ms);
+            }
             (Trouble::Restart, Some(victim)) => {
                 let budget_bytes = room.phone(victim).budget_bytes;
                 let storage = room.close_tab(victim);
@@ -519,18 +534,18 @@ impl<'a> Play<'a> {
         Ok(())
     }
 
-    /// The host's list is who is there, and nobody else.
+    /// The host's list is who is there and in front, and nobody else.
     fn check_roster(&self) -> Result<(), String> {
         let phones = self.room.phones.iter();
         let live: Vec<_> = phones
             .filter(|(_, phone)| !phone.is_over())
-            .map(|(id, _)| *id)
+            .map(|(id, phone)| (*id, phone.hidden_until_ms.is_some()))
             .collect();
         let listed = self.room.events(HOST).rev().find_map(|event| match event {
             Event::Members { members } => Some(
                 members
                     .iter()
-                    .map(|member| member.member)
+                    .map(|member| (member.member, member.hidden))
                     .collect::<Vec<_>>(),
             ),
             _ => None,

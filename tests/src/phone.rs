@@ -142,6 +142,8 @@ pub struct Phone {
     pub columns_run: u64,
     /// What waits while the page is frozen; `None` while it runs.
     pub frozen: Option<Vec<Input>>,
+    /// It is behind others until then, by the room's clock; `None` while it is in front.
+    pub hidden_until_ms: Option<u64>,
     /// Its clock, against the room's.
     pub clock_ahead_ms: u64,
     compute: Box<dyn Compute>,
@@ -170,6 +172,7 @@ impl Phone {
             ailment: Ailment::default(),
             columns_run: 0,
             frozen: None,
+            hidden_until_ms: None,
             clock_ahead_ms: 0,
             compute,
             free_at_ms: 0,

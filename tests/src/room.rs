@@ -86,6 +86,10 @@ enum Happening {
     /// A page asks at the server to be let in again.
     Knock(u64),
     Thaw(u64),
+    /// A page stops for so many ms.
+    Freeze(u64, u64),
+    /// A page is in front again.
+    Shown(u64),
 }
 
 /// What happens to the next activation messages of a link.
@@ -370,6 +374,22 @@ impl Room {
         phone.freeze();
         let page = phone.page;
         self.at(now_ms + ms, Happening::Thaw(page));
+    }
+
+    /// The same, some time from now, if it is still there.
+    pub fn freeze_after(&mut self, member: MemberId, after_ms: u64, ms: u64) {
+        let page = self.phone(member).page;
+        self.at(self.now_ms + after_ms, Happening::Freeze(page, ms));
+    }
+
+    /// A page goes behind others for a while, and goes on there.
+    pub fn hide(&mut self, member: MemberId, ms: u64) {
+        let now_ms = self.now_ms;
+        let phone = self.phone_mut(member);
+        phone.hidden_until_ms = Some(now_ms + ms);
+        let page = phone.page;
+        self.input(member, Input::Hidden { hidden: true });
+        self.at(now_ms + ms, Happening::Shown(page));
     }
 
     /// The connection of two phones fails; both are told.
@@ -727,6 +747,20 @@ impl Room {
                         self.input(member, input);
                     }
                     self.input(member, Input::Timeout);
+                }
+            }
+            Happening::Freeze(page, ms) => {
+                if let Some(member) = self.member_of(page) {
+                    self.freeze(member, ms);
+                }
+            }
+            Happening::Shown(page) => {
+                let now_ms = self.now_ms;
+                let shown = |phone: &Phone| phone.hidden_until_ms.is_some_and(|ms| ms <= now_ms);
+                let member = self.member_of(page);
+                if let Some(member) = member.filter(|member| shown(self.phone(*member))) {
+                    self.phone_mut(member).hidden_until_ms = None;
+                    self.input(member, Input::Hidden { hidden: false });
                 }
             }
             Happening::Connected(member, other) => {

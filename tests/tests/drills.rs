@@ -52,4 +52,8 @@ drills!(
     killed_while_moving,
     a_phone_slows_down,
     flapping,
+    hidden_then_stopped,
+    hidden_while_idle,
+    hidden_and_needed,
+    hidden_again_and_again,
 );

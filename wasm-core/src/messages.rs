@@ -131,6 +131,11 @@ pub enum ToSession {
         /// Opaque to the session.
         payload: String,
     },
+    /// This page went behind others, or is in front again.
+    Hidden {
+        /// Behind others.
+        hidden: bool,
+    },
     /// Host: plan and load.
     Begin,
     /// Answer, or have it answered by the host.

@@ -73,7 +73,7 @@ export interface Plan {
 }
 
 /** Times are per token. */
-export type Role = { kind: "host" | "needed" | "spared" | "too_small" } | { kind: "saves" | "would_slow"; ms: number };
+export type Role = { kind: "host" | "needed" | "spared" | "hidden" | "too_small" } | { kind: "saves" | "would_slow"; ms: number };
 
 export interface PhoneRole {
   member: number;
@@ -103,6 +103,8 @@ export interface MemberView {
   budget_bytes: number;
   units: UnitRange[];
   ms_per_token: number | null;
+  /** Its page is behind others, where its browser may stop it. */
+  hidden: boolean;
   rtt_ms: number | null;
   loaded_bytes: number;
   assigned_bytes: number;

@@ -55,7 +55,8 @@ class Line {
 }
 
 function marks(room: Room, member: MemberView): string[] {
-  return [room.me === member && say.isThisPhone, member.member === 0 && say.startedRoom].filter((mark) => mark !== false);
+  const marks = [room.me === member && say.isThisPhone, member.member === 0 && say.startedRoom, member.hidden && say.isHidden];
+  return marks.filter((mark) => mark !== false);
 }
 
 function facts(room: Room, member: MemberView): string {

@@ -2,7 +2,7 @@
 
 use crate::cost::{self, Cost};
 use crate::error::PlanError;
-use crate::ground::Ground;
+use crate::ground::{Ground, Phone};
 use crate::problem::Problem;
 use crate::profile::{MemberId, Plan};
 use crate::solve::{best_stages, best_through, spared};
@@ -53,6 +53,8 @@ pub enum Role {
     },
     /// It gets nothing, because its battery is low.
     Spared,
+    /// It gets nothing, because its page is hidden and may be stopped.
+    Hidden,
     /// It cannot hold a single unit.
     TooSmall,
 }
@@ -166,7 +168,9 @@ impl<'a> Alternatives<'a> {
             Role::Host
         } else if own.is_some() {
             self.used(member)?
-        } else if self.is_low(member) {
+        } else if self.is_peer(member, |peer| peer.hidden) {
+            Role::Hidden
+        } else if self.is_peer(member, |peer| peer.may_go) {
             Role::Spared
         } else {
             self.unused(member)?
@@ -200,9 +204,9 @@ impl<'a> Alternatives<'a> {
         })
     }
 
-    fn is_low(&self, member: MemberId) -> bool {
+    fn is_peer(&self, member: MemberId, such: impl Fn(&Phone) -> bool) -> bool {
         let mut peers = self.ground.peers.iter();
-        peers.any(|peer| peer.member == member && peer.power.is_low())
+        peers.any(|peer| peer.member == member && such(peer))
     }
 
     fn alone(&self) -> Result<Alone, PlanError> {

@@ -131,6 +131,9 @@ pub(crate) struct Phone {
     pub usable_bytes: u64,
     pub budget_bytes: u64,
     pub power: Power,
+    pub hidden: bool,
+    /// [`PhoneProfile::may_go`].
+    pub may_go: bool,
     pub speeds: Vec<Speed>,
 }
 
@@ -506,6 +509,8 @@ fn checked_phone(problem: &Problem, profile: &PhoneProfile) -> Result<Phone, Pla
         usable_bytes: profile.budget_bytes.saturating_sub(problem.scratch_bytes),
         budget_bytes: profile.budget_bytes,
         power: profile.power,
+        hidden: profile.hidden,
+        may_go: profile.may_go(),
         speeds,
     })
 }

@@ -22,6 +22,14 @@ const CASE_EFFORT: u64 = 150_000;
 
 /// What every phone should keep loaded besides the head; phones that should keep nothing are not listed.
 pub(crate) fn held(ground: &Ground, stages: &[Stage]) -> Result<Vec<Held>, PlanError> {
+    let waits = |peer: &&Phone| stages.iter().all(|stage| stage.member != peer.member);
+    let peers = ground.peers.iter().filter(waits);
+    let going: Vec<_> = peers
+        .filter(|peer| peer.may_go)
+        .map(|peer| peer.member)
+        .collect();
+    // Nothing will move to them.
+    let ground = &ground.without(&going);
     let likely = likely_stages(ground, stages)?;
     let phones = core::iter::once(&ground.host).chain(&ground.peers);
     let held = phones.map(|phone| Held {

@@ -47,6 +47,15 @@ pub struct PhoneProfile {
     pub power: Power,
     /// How fast it downloads weights, bytes per ms; `None` if not measured.
     pub download_bytes_per_ms: Option<f64>,
+    /// Its page has been hidden for a while: its browser may stop it at any time.
+    pub hidden: bool,
+}
+
+impl PhoneProfile {
+    /// Whether it may be gone soon, so that it gets units only if they fit nowhere else.
+    pub fn may_go(&self) -> bool {
+        self.hidden || self.power.is_low()
+    }
 }
 
 /// What a phone's battery does, where its browser tells.

@@ -1,8 +1,9 @@
 //! Whether units should move now. Asked at token boundaries; says keep, or move to a given plan.
 //!
 //! A move is worth it only if the better plan has looked better for a while (hysteresis), the last switch is some time ago (cooldown), the
-//! gain is not small, and what is left of the answer earns back what the move costs. Whatever happens, there are at most two switches a
-//! minute, except when the plan in force cannot go on at all.
+//! gain is not small, and what is left of the answer earns back what the move costs. Or if it takes units from a phone that may be gone
+//! soon: that is worth it whatever it costs, and does not wait. Whatever happens, there are at most two switches a minute, except when
+//! the plan in force cannot go on at all.
 
 use std::collections::VecDeque;
 
@@ -11,7 +12,7 @@ use crate::cost;
 use crate::error::PlanError;
 use crate::migration::{Migration, migration};
 use crate::problem::Problem;
-use crate::profile::Plan;
+use crate::profile::{MemberId, Plan};
 use crate::solve::solve;
 
 /// Numbers of the policy.
@@ -60,7 +61,7 @@ pub struct Move {
     pub plan: Plan,
     /// What it takes.
     pub migration: Migration,
-    /// Of the objective, per token, ms; 0 if the plan in force cannot go on.
+    /// Of the objective, per token, ms; 0 if the plan in force cannot go on, and below if it is left for the sake of safety.
     pub saves_ms_per_token: f64,
 }
 
@@ -124,6 +125,12 @@ impl Balancer {
         let now = cost::cost(problem, &in_force.stages)?;
         let tokens = f64::from(problem.workload.output_tokens);
         let saves_ms = (now.objective_ms - plan.objective_ms) / tokens;
+        if going(problem, &plan) < going(problem, in_force) {
+            return match self.switched_often(now_ms) {
+                true => Ok(Decision::Keep(Reason::Cooldown)),
+                false => self.moved(problem, in_force, plan, columns, saves_ms),
+            };
+        }
         let reason = if in_force.stages == plan.stages {
             Some(Reason::Best)
         } else if saves_ms * tokens < self.policy.least_gain * now.objective_ms {
@@ -176,14 +183,26 @@ impl Balancer {
     }
 
     fn cools_down(&self, now_ms: u64) -> bool {
-        let within = |ms: u64| move |&&at: &&u64| now_ms < at + ms;
-        let recent = self.switches.iter().filter(within(self.policy.window_ms));
-        recent.count() >= self.policy.most_switches
-            || self
-                .switches
-                .back()
-                .is_some_and(|at| within(self.policy.cooldown_ms)(&at))
+        let last = self.switches.back();
+        last.is_some_and(|at| now_ms < at + self.policy.cooldown_ms) || self.switched_often(now_ms)
     }
+
+    fn switched_often(&self, now_ms: u64) -> bool {
+        let recent = |&&at: &&u64| now_ms < at + self.policy.window_ms;
+        self.switches.iter().filter(recent).count() >= self.policy.most_switches
+    }
+}
+
+/// Phones that have units and may be gone soon.
+fn going(problem: &Problem, plan: &Plan) -> usize {
+    let mut phones: Vec<_> = problem.phones.iter().collect();
+    phones.retain(|phone| {
+        let mut stages = plan.stages.iter();
+        phone.may_go()
+            && phone.member != MemberId::HOST
+            && stages.any(|stage| stage.member == phone.member)
+    });
+    phones.len()
 }
 
 /// Whether everyone is still there and has the memory.

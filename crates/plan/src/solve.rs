@@ -23,8 +23,8 @@ const EXACT_PEERS: usize = 10;
 const EFFORT: u64 = 16_000_000;
 const CLIMB_EFFORT: u64 = 10_000_000;
 
-/// The plan with the least objective: the expected request time and what the room wishes. A phone that makes things worse is left out, and a
-/// phone low on battery too, unless their memory is needed. Rooms of up to eight phones are searched exhaustively, larger ones from the
+/// The plan with the least objective: the expected request time and what the room wishes. A phone that makes things worse is left out, and
+/// one that may be gone soon too (low on battery, page hidden), unless their memory is needed. Rooms of up to eight phones are searched exhaustively, larger ones from the
 /// linear programme's solution by moving one phone at a time; [`Plan::gap`] says how much a better plan could save at most.
 pub fn solve(problem: &Problem, epoch: u32) -> Result<Plan, PlanError> {
     let ground = Ground::new(problem)?;
@@ -155,7 +155,8 @@ pub(crate) fn best_through(
     }))
 }
 
-/// Phones that get nothing: those low on battery, as long as the others suffice; the fullest is needed first.
+/// Phones that get nothing: those that may be gone soon, as long as the others suffice. The fullest of those low on battery is needed
+/// first, one whose page is hidden last.
 pub(crate) fn spared(ground: &Ground) -> Result<Vec<MemberId>, PlanError> {
     let all = capacity::of_ground(ground)?;
     if all.short_bytes > 0 {
@@ -165,10 +166,12 @@ pub(crate) fn spared(ground: &Ground) -> Result<Vec<MemberId>, PlanError> {
             offered_bytes: all.offered_bytes,
         });
     }
-    let low = ground.peers.iter().filter(|peer| peer.power.is_low());
-    let mut low: Vec<_> = low.map(|peer| (peer.power.share(), peer.member)).collect();
-    low.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-    let mut spared: Vec<_> = low.into_iter().map(|(_, member)| member).collect();
+    let mut going: Vec<_> = ground.peers.iter().filter(|peer| peer.may_go).collect();
+    going.sort_by(|a, b| {
+        let charge = a.power.share().total_cmp(&b.power.share());
+        b.hidden.cmp(&a.hidden).then(charge)
+    });
+    let mut spared: Vec<_> = going.into_iter().map(|peer| peer.member).collect();
     while !spared.is_empty() && capacity::of_ground(&ground.without(&spared))?.short_bytes > 0 {
         spared.pop();
     }

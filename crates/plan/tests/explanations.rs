@@ -102,6 +102,9 @@ fn needed_small_and_spared_phones_are_told_apart() {
     );
     assert_eq!(role(&explanation, 2), Role::TooSmall);
     assert_eq!(role(&explanation, 3), Role::Spared);
+    let mut hidden = problem.clone();
+    hidden.phones[3].hidden = true;
+    assert_eq!(role(&explained(&hidden), 3), Role::Hidden);
     let short_bytes = 50 * MIB;
     assert_eq!(explanation.alone, Alone::DoesNotFit { short_bytes });
     let mut without = problem.clone();

@@ -66,10 +66,13 @@ fn phone() -> impl Strategy<Value = PhoneProfile> {
         Just(Power::Charging),
         (0.0..=1.0).prop_map(|share| Power::Battery { share }),
     ];
-    (bytes(), engines, power).prop_map(|(budget_bytes, (cpu, gpu), power)| PhoneProfile {
-        power,
-        ..rooms::profile(0, budget_bytes, core::iter::once(cpu).chain(gpu).collect())
-    })
+    (bytes(), engines, power, any::<bool>()).prop_map(
+        |(budget_bytes, (cpu, gpu), power, hidden)| PhoneProfile {
+            hidden,
+            power,
+            ..rooms::profile(0, budget_bytes, core::iter::once(cpu).chain(gpu).collect())
+        },
+    )
 }
 
 proptest! {

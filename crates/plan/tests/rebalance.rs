@@ -309,6 +309,96 @@ fn boundaries_between_phones_with_spare_memory_move_without_a_download() {
     }
 }
 
+/// The room, and what the planner does with a phone that is about to go.
+fn room_and_plan() -> (Problem, Plan) {
+    let problem = room();
+    let plan = solve(&problem, 1).unwrap();
+    assert!(uses(&plan, 1), "{plan:?}");
+    (problem, plan)
+}
+
+fn uses(plan: &Plan, member: u32) -> bool {
+    let mut stages = plan.stages.iter();
+    stages.any(|stage| stage.member == MemberId(member))
+}
+
+fn hidden(problem: &Problem, members: &[usize]) -> Problem {
+    let mut hidden = problem.clone();
+    for &member in members {
+        hidden.phones[member].hidden = true;
+    }
+    hidden
+}
+
+#[test]
+fn a_hidden_phone_is_drained_at_once_whatever_it_costs() {
+    let (problem, plan) = room_and_plan();
+    let mut balancer = Balancer::default();
+    let hidden = hidden(&problem, &[1]);
+    // Nothing is left to write that could earn the move back.
+    let Ok(Decision::Move(to)) = balancer.decide(0, &hidden, &plan, 500, 0) else {
+        panic!("it stays where it is");
+    };
+    check(&hidden, &to.plan).unwrap();
+    assert!(!uses(&to.plan, 1) && to.saves_ms_per_token < 0.0);
+    balancer.switched(0);
+    // It stays away while it is hidden, and comes back after.
+    let stays = balancer.decide(20_000, &hidden, &to.plan, 500, 4000);
+    assert_eq!(stays, Ok(Decision::Keep(Reason::Best)));
+    let back = (20_500..30_000).step_by(500).find_map(|now_ms| {
+        match balancer.decide(now_ms, &problem, &to.plan, 500, 4000) {
+            Ok(Decision::Move(back)) => Some(back.plan),
+            _ => None,
+        }
+    });
+    assert!(uses(&back.unwrap(), 1));
+}
+
+#[test]
+fn pages_that_come_and_go_do_not_move_units_more_than_twice_a_minute() {
+    let (problem, mut plan) = room_and_plan();
+    let away = hidden(&problem, &[1]);
+    let mut balancer = Balancer::default();
+    let mut switches = Vec::new();
+    for now_ms in (0..240_000).step_by(500) {
+        let now = if now_ms / 15_000 % 2 == 0 {
+            &away
+        } else {
+            &problem
+        };
+        if let Ok(Decision::Move(to)) = balancer.decide(now_ms, now, &plan, 500, 4000) {
+            plan = to.plan;
+            balancer.switched(now_ms);
+            switches.push(now_ms);
+        }
+    }
+    let within = |from: &u64| {
+        let minute = *from..from + 60_000;
+        switches.iter().filter(|ms| minute.contains(ms)).count()
+    };
+    assert_eq!(switches.iter().map(within).max(), Some(2), "{switches:?}");
+}
+
+#[test]
+fn a_hidden_phone_that_is_needed_stays_and_of_two_only_one_goes() {
+    let memory = |mib: [u64; 3]| {
+        let mut problem = room();
+        for (phone, mib) in problem.phones.iter_mut().zip(mib) {
+            phone.budget_bytes = mib * MIB;
+        }
+        problem
+    };
+    let needed = memory([120, 120, 30]);
+    let plan = solve(&needed, 1).unwrap();
+    let mut balancer = Balancer::default();
+    let kept = balancer.decide(0, &hidden(&needed, &[1]), &plan, 500, 4000);
+    assert_eq!(kept, Ok(Decision::Keep(Reason::Best)));
+    let either = memory([120, 120, 120]);
+    let plan = solve(&hidden(&either, &[1, 2]), 1).unwrap();
+    check(&either, &plan).unwrap();
+    assert!(uses(&plan, 1) != uses(&plan, 2), "{plan:?}");
+}
+
 #[test]
 fn batteries_that_are_low_are_spared_unless_needed() {
     let low = Power::Battery { share: 0.1 };

@@ -120,6 +120,11 @@ pub enum Control {
         /// All it has a connection to.
         ms: Vec<(MemberId, f64)>,
     },
+    /// Peer to host: its page went behind others, where its browser may stop it, or is in front again. In front until it says so.
+    Hidden {
+        /// Behind others.
+        hidden: bool,
+    },
     /// Host to peer: open a connection to another peer.
     Connect {
         /// To whom.

@@ -43,6 +43,8 @@ pub struct MemberView {
     pub units: Vec<UnitRange>,
     /// Mean compute ms per generated token of the last answer.
     pub ms_per_token: Option<f64>,
+    /// Its page is behind others, where its browser may stop it.
+    pub hidden: bool,
     /// Round trip to the host.
     pub rtt_ms: Option<f64>,
     /// Weight bytes loaded of weight bytes assigned.

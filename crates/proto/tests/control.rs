@@ -94,6 +94,7 @@ fn messages() -> Vec<Control> {
         Control::RoundTrips {
             ms: vec![(member, 3.5)],
         },
+        Control::Hidden { hidden: true },
         Control::Connect {
             member,
             offer: true,
@@ -112,6 +113,7 @@ fn messages() -> Vec<Control> {
                 budget_bytes: 5,
                 units: vec![UnitRange { start: 1, end: 2 }],
                 ms_per_token: Some(4.5),
+                hidden: true,
                 rtt_ms: None,
                 loaded_bytes: 1,
                 assigned_bytes: 2,

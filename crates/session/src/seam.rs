@@ -161,6 +161,11 @@ pub enum Input {
         /// The number.
         me: MemberId,
     },
+    /// This page went behind others, where its browser may stop it, or is in front again. In front until it is told.
+    Hidden {
+        /// Behind others.
+        hidden: bool,
+    },
     /// A message arrived.
     Received {
         /// Who sent it.

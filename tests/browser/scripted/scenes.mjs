@@ -45,7 +45,7 @@ for (const loaf of loaves) bake(loaf, { degrees: 230, minutes: 45, steam: true, 
 ---`;
 const RUNS = [[[0, 13], [60, 62]], [[13, 37]], [[37, 60]]];
 
-const member = (language, id, { measured = true, loaded = 0, placed = false, budget = 420 * MB } = {}) => ({
+const member = (language, id, { measured = true, loaded = 0, placed = false, hidden = false, budget = 420 * MB } = {}) => ({
   member: id,
   name: NAMES[language][id],
   engine: placed ? (id === 2 ? "Cpu" : "Gpu") : null,
@@ -53,6 +53,7 @@ const member = (language, id, { measured = true, loaded = 0, placed = false, bud
   budget_bytes: budget,
   units: placed ? RUNS[id].map(([start, end]) => ({ start, end })) : [],
   ms_per_token: loaded === 1 ? 21.4 + 9 * id : null,
+  hidden,
   rtt_ms: id === 0 ? null : 4.2 * id,
   loaded_bytes: Math.round(loaded * (34 + 3 * id) * MB),
   assigned_bytes: placed ? (34 + 3 * id) * MB : 0,
@@ -222,7 +223,7 @@ export const SCENES = {
       await scene.page.click(".more > .details > summary");
     },
   },
-  "host-late": { run: async (scene) => { await scene.answered(); await scene.tell(members([...[0, 1].map((id) => member(scene.language, id, { placed: true, loaded: 1 })), member(scene.language, 2)])); } },
+  "host-late": { run: async (scene) => { await scene.answered(); await scene.tell(members([...[0, 1].map((id) => member(scene.language, id, { placed: true, loaded: 1 })), member(scene.language, 2, { hidden: true })])); } },
   "member-lost": {
     run: async (scene) => {
       await scene.asked(0.4);

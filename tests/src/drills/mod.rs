@@ -43,7 +43,7 @@ pub struct Row {
 pub type Drill = (&'static str, fn() -> Row);
 
 /// All of them.
-pub const DRILLS: [Drill; 29] = [
+pub const DRILLS: [Drill; 33] = [
     ("tab_closed", tab_closed),
     ("process_killed", process_killed),
     ("two_at_once", two_at_once),
@@ -73,6 +73,10 @@ pub const DRILLS: [Drill; 29] = [
     ("killed_while_moving", killed_while_moving),
     ("a_phone_slows_down", a_phone_slows_down),
     ("flapping", flapping),
+    ("hidden_then_stopped", hidden_then_stopped),
+    ("hidden_while_idle", hidden_while_idle),
+    ("hidden_and_needed", hidden_and_needed),
+    ("hidden_again_and_again", hidden_again_and_again),
 ];
 
 /// An answer some tokens long, in the middle of the next one.

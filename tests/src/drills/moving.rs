@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Room,
-    compute::adding::{BLOCKS, UNIT_BYTES, graph, room_of, undisturbed},
+    compute::adding::{BLOCKS, UNIT_BYTES, graph, room_of, undisturbed, usable_bytes},
     network::Network,
     room::Model,
 };
@@ -49,6 +49,17 @@ fn switches(room: &Room) -> Vec<u64> {
     let events = room.phone(HOST).events.iter();
     let ready = events.filter(|(_, event)| matches!(event, Event::Ready { .. }));
     ready.map(|(at_ms, _)| *at_ms).collect()
+}
+
+/// Epoch switches in the busiest minute since then.
+fn most_switches_a_minute(room: &Room, since_ms: u64) -> usize {
+    let mut times = switches(room);
+    times.retain(|ms| *ms > since_ms);
+    let within = |from: &u64| {
+        let minute = *from..from + 60_000;
+        times.iter().filter(|ms| minute.contains(ms)).count()
+    };
+    times.iter().map(within).max().unwrap_or(0)
 }
 
 /// What the last phones of the ring take per token, over the last ones, ms.
@@ -285,25 +296,105 @@ pub fn flapping() -> Row {
         }
         room.run(5_000);
     }
-    let times: Vec<u64> = switches(&room)
-        .into_iter()
-        .filter(|ms| *ms > begun_ms)
-        .collect();
-    let most = times
-        .iter()
-        .map(|from| {
-            times
-                .iter()
-                .filter(|ms| (*from..from + 60_000).contains(ms))
-                .count()
-        })
-        .max();
-    let most = most.unwrap_or(0);
+    let most = most_switches_a_minute(&room, begun_ms);
     let measured = format!("at most {most} switches in any minute of two");
     said(
         "1x/4x speed flapping every 5 s",
         "<= 2 switches a minute",
         measured,
         most <= 2,
+    )
+}
+
+/// A drill.
+pub fn hidden_then_stopped() -> Row {
+    let mut room = heavy_room();
+    room.run(2_000);
+    let (victim, at_ms) = (peers_in(&room)[0], room.now_ms);
+    let before = switches(&room).len();
+    room.hide(victim, 60_000);
+    let drained = room.run_until(5_000, |room| {
+        switches(room).len() > before && !room.ring().contains(&victim)
+    });
+    let drained_ms = room.now_ms - at_ms;
+    room.freeze(victim, 60_000);
+    room.run(20_000);
+    let calm = room.interruptions().is_empty() && switches(&room).len() == before + 1;
+    let gap_ms = longest_gap_ms(&room);
+    let measured = format!(
+        "without units {drained_ms} ms after it was hidden; no interruption, longest gap {gap_ms} ms"
+    );
+    let good = drained && calm && gap_ms < 1_000 && heavy_answer_is_right(&room);
+    said(
+        "page hidden, and stopped by its browser 5 s later, with a spare phone",
+        "its units are gone before; same tokens; gap < 1 s",
+        measured,
+        good && drained_ms < 5_000,
+    )
+}
+
+/// A drill.
+pub fn hidden_while_idle() -> Row {
+    let mut room = room_of(&[4, 4, 4, 4]);
+    let (victim, at_ms) = (peers_in(&room)[0], room.now_ms);
+    room.hide(victim, 60_000);
+    let drained = room.run_until(5_000, |room| !room.ring().contains(&victim));
+    let drained_ms = room.now_ms - at_ms;
+    room.run(1_000);
+    room.kill(victim);
+    room.ask(&PROMPT, TOKENS);
+    let whole = next_token_ms(&mut room, 0).is_some();
+    let measured = format!("without units after {drained_ms} ms; the next answer is not disturbed");
+    said(
+        "page hidden while nothing is written, then killed",
+        "its units are gone before",
+        measured,
+        drained && whole && room.interruptions().is_empty(),
+    )
+}
+
+/// A drill.
+pub fn hidden_and_needed() -> Row {
+    let mut room = room_of(&[5, 5]);
+    let victim = peers_in(&room)[0];
+    let before = switches(&room).len();
+    room.hide(victim, 60_000);
+    room.run(30_000);
+    room.ask(&PROMPT, TOKENS);
+    let whole = next_token_ms(&mut room, 0).is_some();
+    let still = switches(&room).len() == before && room.ring().contains(&victim);
+    // Somebody comes who can take over.
+    room.join(usable_bytes(5));
+    let at_ms = room.now_ms;
+    let drained = room.run_until(15_000, |room| !room.ring().contains(&victim));
+    let measured = format!(
+        "nothing moved, the answer was right; drained {} ms after another phone joined",
+        room.now_ms - at_ms
+    );
+    said(
+        "page hidden that the others cannot do without",
+        "keeps its units until somebody joins",
+        measured,
+        whole && still && drained,
+    )
+}
+
+/// A drill.
+pub fn hidden_again_and_again() -> Row {
+    let mut room = heavy_room();
+    let victim = peers_in(&room)[0];
+    let begun_ms = room.now_ms;
+    for _ in 0..12 {
+        room.hide(victim, 5_000);
+        room.run(10_000);
+    }
+    let most = most_switches_a_minute(&room, begun_ms);
+    let measured = format!("at most {most} switches in any minute of two");
+    let good = (1..=2).contains(&most) && heavy_answer_is_right(&room);
+    said(
+        "page hidden for 5 s every 10 s",
+        "<= 2 switches a minute, same tokens",
+        measured,
+        good,
     )
 }

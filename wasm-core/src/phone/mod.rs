@@ -4,6 +4,7 @@ mod contact;
 mod kept;
 mod options;
 mod page;
+mod sight;
 
 use std::rc::Rc;
 

@@ -18,7 +18,11 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::MessageChannel;
 
-use super::{contact, kept, options::PhoneOptions};
+use super::{
+    contact, kept,
+    options::PhoneOptions,
+    sight::{Listener, is_hidden},
+};
 use crate::{
     channel::{
         bridge::Bridge,
@@ -55,37 +59,9 @@ pub struct Page {
     /// Offers of guests that wait for a number, by seat.
     pub(super) knocking: RefCell<BTreeMap<String, String>>,
     waiting: RefCell<Vec<Waiting>>,
-    _on_hide: Option<OnHide>,
-}
-
-/// Closes the connections of a page that goes away, so that the others need not wait for a timeout.
-struct OnHide {
-    window: web_sys::Window,
-    callback: Closure<dyn FnMut()>,
-}
-
-impl OnHide {
-    fn new(page: Weak<Page>) -> Option<Self> {
-        let window = web_sys::window()?;
-        let callback = Closure::<dyn FnMut()>::new(move || {
-            if let Some(page) = page.upgrade() {
-                page.close();
-            }
-        });
-        let added =
-            window.add_event_listener_with_callback("pagehide", callback.as_ref().unchecked_ref());
-        added.ok().map(|()| Self { window, callback })
-    }
-}
-
-impl Drop for OnHide {
-    fn drop(&mut self) {
-        // A window that is gone calls nobody.
-        let _ = self.window.remove_event_listener_with_callback(
-            "pagehide",
-            self.callback.as_ref().unchecked_ref(),
-        );
-    }
+    /// Connections of a page that goes away are closed, so that the others need not wait for a timeout.
+    _on_leaving: Option<Listener>,
+    _on_hiding: Option<Listener>,
 }
 
 /// A member this page is connected to.
@@ -141,6 +117,16 @@ fn report_panics(to_embedder: mpsc::UnboundedSender<JsValue>) {
     }));
 }
 
+/// Does something with a page as long as it is there.
+fn on(page: &Weak<Page>, act: impl Fn(&Page) + 'static) -> impl FnMut() + 'static {
+    let page = Weak::clone(page);
+    move || {
+        if let Some(page) = page.upgrade() {
+            act(&page);
+        }
+    }
+}
+
 impl Page {
     pub fn new(options: PhoneOptions) -> Rc<Self> {
         let (to_embedder, events) = mpsc::unbounded();
@@ -157,7 +143,8 @@ impl Page {
             answering: RefCell::default(),
             knocking: RefCell::default(),
             waiting: RefCell::default(),
-            _on_hide: OnHide::new(page.clone()),
+            _on_leaving: Listener::of_leaving(on(page, |page| page.close())),
+            _on_hiding: Listener::of_hiding(on(page, |page| page.tell_sight())),
         })
     }
 
@@ -201,7 +188,14 @@ impl Page {
         )?;
         session.send_moving(first, &[ports.port2().into()])?;
         *self.threads.borrow_mut() = Some(Threads { session, engine });
+        self.tell_sight();
         Ok(())
+    }
+
+    /// The session knows whether this page is in front; without one, nobody needs to.
+    fn tell_sight(&self) {
+        let hidden = is_hidden();
+        let _ = self.to_session(&ToSession::Hidden { hidden });
     }
 
     /// Posts to the session worker.

@@ -77,6 +77,8 @@ struct SessionWorker {
     written: BTreeMap<u32, Written>,
     members: Members,
     timer: Option<(u64, Timer)>,
+    /// This page is behind others.
+    hidden: bool,
 }
 
 /// An answer so far.
@@ -135,6 +137,7 @@ impl SessionWorker {
             written: BTreeMap::new(),
             members: Members::default(),
             timer: None,
+            hidden: false,
         };
         if let Some(hosting) = &worker.opening {
             worker.to_engine(&ToEngine::Open(hosting.model.clone()));
@@ -175,7 +178,7 @@ impl SessionWorker {
                     engine: engine.into(),
                     client: tab,
                 });
-                self.machine = Some(Machine::peer(peer, self.credentials.clone()));
+                self.start_machine(Machine::peer(peer, self.credentials.clone()));
             }
             ToSession::Admit { seat } => {
                 match self.machine.as_mut().and_then(Machine::allocate_member) {
@@ -203,6 +206,10 @@ impl SessionWorker {
             ),
             ToSession::ConnectionFailed { member } => self.remove_member(member),
             ToSession::Signal { to, payload } => self.input(Input::LocalSignal { to, payload }),
+            ToSession::Hidden { hidden } => {
+                self.hidden = hidden;
+                self.input(Input::Hidden { hidden });
+            }
             ToSession::Begin => self.input(Input::Command(Command::Begin)),
             ToSession::Generate(question) => self.ask(&question),
             ToSession::Stop => {
@@ -368,7 +375,7 @@ impl SessionWorker {
             model: hosting.model,
             members_may_ask: true,
         })?;
-        self.machine = Some(Machine::host(host, self.credentials.clone()));
+        self.start_machine(Machine::host(host, self.credentials.clone()));
         // What another version of the page kept is as good as nothing.
         let kept = hosting
             .kept
@@ -414,6 +421,12 @@ impl SessionWorker {
             Ok(session) => self.to_page(&FromSession::Keep { session }),
             Err(error) => threads::report(&error.to_string()),
         }
+    }
+
+    fn start_machine(&mut self, machine: Machine) {
+        self.machine = Some(machine);
+        let hidden = self.hidden;
+        self.input(Input::Hidden { hidden });
     }
 
     fn input(&mut self, input: Input) {

@@ -48,6 +48,8 @@ function roleOf(name: string, { role }: PhoneRole): string {
       return say.phoneWouldSlow(name, short(role.ms));
     case "spared":
       return say.phoneSpared(name);
+    case "hidden":
+      return say.phoneHidden(name);
     case "too_small":
       return say.phoneTooSmall(name);
   }

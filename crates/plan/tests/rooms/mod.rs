@@ -137,6 +137,7 @@ pub fn profile(member: u32, budget_bytes: u64, engines: Vec<EngineProfile>) -> P
         engines,
         power: Power::Charging,
         download_bytes_per_ms: None,
+        hidden: false,
     }
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct Member {
     pub round_trips: BTreeMap<MemberId, f64>,
     pub progress: Progress,
     pub ms_per_token: Option<f64>,
+    /// Since when its page is behind others.
+    pub hidden_since_ms: Option<u64>,
     pub assembler: Assembler,
     /// How often its engine failed, and how often its share was halved for it.
     failures: u32,
@@ -109,6 +111,7 @@ impl Member {
             budget_bytes: self.budget_bytes,
             units: stages().map(|stage| stage.units).collect(),
             ms_per_token: self.ms_per_token,
+            hidden: self.hidden_since_ms.is_some(),
             rtt_ms: self.pulse.as_ref().and_then(Pulse::rtt_ms),
             loaded_bytes: self.progress.bytes_done,
             assigned_bytes: self.progress.bytes_total,

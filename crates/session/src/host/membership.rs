@@ -162,6 +162,7 @@ impl Host {
         }
         self.drift.forget(member);
         self.overlapping.forget(member);
+        self.move_without(member);
         self.forget_questions_of(member);
         if self.needs(member) {
             self.interrupt(error);

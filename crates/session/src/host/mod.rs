@@ -1,6 +1,7 @@
 //! The session of the page that started the room: it owns plan, sampler and prompts.
 
 mod answer;
+mod draining;
 mod explaining;
 mod generation;
 mod member;
@@ -95,6 +96,8 @@ pub struct Host {
     overlapping: Overlapping,
     drift: Drift,
     balancer: Balancer,
+    /// A phone that waits to be drained is thought of again then, ms.
+    drain_again_ms: u64,
     explaining: Option<Explaining>,
     history: History,
     capacity: Option<Event>,
@@ -142,6 +145,7 @@ impl Host {
             overlapping: Overlapping::default(),
             drift: Drift::default(),
             balancer: Balancer::default(),
+            drain_again_ms: 0,
             explaining: None,
             history: History::default(),
             capacity: None,
@@ -186,6 +190,7 @@ impl Host {
             Input::Disconnected { member } => self.lose(member),
             // Only guests are let in.
             Input::Readmitted { .. } => {}
+            Input::Hidden { hidden } => self.on_hidden(MemberId::HOST, hidden),
             Input::Received {
                 from,
                 channel,
@@ -225,6 +230,8 @@ impl Host {
             .chain(engine)
             .chain(answer)
             .chain(self.overlap_due_ms())
+            .chain(self.drain_due_ms())
+            .chain(self.give_up_due_ms())
             .chain(partings)
             .chain(explaining)
             .chain(self.return_due_ms())
@@ -344,6 +351,8 @@ impl Host {
         if self.is_due(self.stall_due_ms()) {
             self.interrupt(SessionError::Stalled);
         }
+        self.drain();
+        self.mind_move();
         self.fetch_overlap();
         if self
             .return_due_ms()

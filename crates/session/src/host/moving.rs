@@ -38,20 +38,16 @@ impl Host {
 
     /// Between two tokens of an answer: whether the room goes on with another plan.
     pub(super) fn consider_move(&mut self) -> bool {
-        if let Some(moving) = &self.moving {
-            let late = self.now_ms > moving.begun_ms + PREPARE_MS;
-            return match moving.fetching.is_empty() {
-                true => self.switch(),
-                false if late => {
-                    self.moving = None;
-                    false
-                }
-                false => false,
-            };
-        }
-        let Some(placed) = &self.placed else {
+        if self.moving.is_none() {
+            self.balance();
             return false;
-        };
+        }
+        self.is_prepared() && self.switch()
+    }
+
+    /// Has a better plan prepared, if there is one that is worth it.
+    pub(super) fn balance(&mut self) {
+        let Some(placed) = &self.placed else { return };
         let problem = self.problem_now();
         let answers = || self.answers.values();
         let columns = answers().map(|answer| answer.progress.entered).sum();
@@ -68,7 +64,6 @@ impl Host {
         if let Ok(Decision::Move(to)) = decision {
             self.prepare(to.plan);
         }
-        false
     }
 
     /// Somebody wants the units elsewhere.
@@ -84,9 +79,6 @@ impl Host {
         let plan = plan::priced(&problem, stages, self.epoch + 1)?;
         plan::check(&problem, &plan)?;
         self.prepare(plan);
-        if self.answers.is_empty() {
-            self.switch_when_idle();
-        }
         Ok(())
     }
 
@@ -127,17 +119,34 @@ impl Host {
             return;
         };
         moving.fetching.remove(&from);
-        if self.answers.is_empty() {
-            self.switch_when_idle();
-        }
     }
 
-    fn switch_when_idle(&mut self) {
-        if self
-            .moving
-            .as_ref()
-            .is_some_and(|moving| moving.fetching.is_empty())
-        {
+    /// A member is gone: it gets nothing.
+    pub(super) fn move_without(&mut self, member: MemberId) {
+        let uses = |moving: &Moving| {
+            let mut stages = moving.plan.stages.iter();
+            stages.any(|stage| stage.member == member)
+        };
+        self.moving = self.moving.take().filter(|moving| !uses(moving));
+    }
+
+    fn is_prepared(&self) -> bool {
+        let moving = self.moving.as_ref();
+        moving.is_some_and(|moving| moving.fetching.is_empty())
+    }
+
+    /// When a move that is not prepared is given up.
+    pub(super) fn give_up_due_ms(&self) -> Option<u64> {
+        let moving = self.moving.as_ref()?;
+        (!moving.fetching.is_empty()).then_some(moving.begun_ms + PREPARE_MS)
+    }
+
+    /// Where nothing is being written, a plan comes into force as soon as it is prepared.
+    pub(super) fn mind_move(&mut self) {
+        if self.is_due(self.give_up_due_ms()) {
+            self.moving = None;
+        }
+        if self.answers.is_empty() && self.is_prepared() {
             self.switch();
         }
     }

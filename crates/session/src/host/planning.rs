@@ -366,6 +366,7 @@ impl Host {
             engines: engines.to_vec(),
             power: Power::Unknown,
             download_bytes_per_ms: None,
+            hidden: false,
         };
         let mut problem = self.problem();
         problem.phones = match host {
@@ -376,6 +377,7 @@ impl Host {
                     engines,
                     power: Power::Unknown,
                     download_bytes_per_ms: None,
+                    hidden: false,
                 };
                 vec![host, alone(from)]
             }
@@ -395,6 +397,7 @@ impl Host {
             engines: member.engines.clone().unwrap_or_default(),
             power: Power::Unknown,
             download_bytes_per_ms: None,
+            hidden: member.may_be_stopped(self.now_ms),
         });
         let graph = &self.config.graph;
         Problem {

@@ -42,6 +42,7 @@ impl Host {
             _ if !greeted => self.expel(from, "it did not greet"),
             Control::Measured { engines } => self.on_measured(from, engines),
             Control::RoundTrips { ms } => self.on_round_trips(from, ms),
+            Control::Hidden { hidden } => self.on_hidden(from, hidden),
             Control::Signal {
                 from: maker,
                 to,

@@ -83,6 +83,8 @@ pub struct Peer {
     asked: BTreeMap<u32, u64>,
     /// The latest request that the host announced, or ended; others up to this one are stale.
     newest_request: u32,
+    /// This page is behind others.
+    hidden: bool,
     over: bool,
 }
 
@@ -107,6 +109,7 @@ impl Peer {
             live: BTreeMap::new(),
             asked: BTreeMap::new(),
             newest_request: 0,
+            hidden: false,
             over: false,
         }
     }
@@ -139,6 +142,10 @@ impl Peer {
             Input::Connected { member } => self.on_connected(member),
             Input::Disconnected { member } => self.lose(member),
             Input::Readmitted { me } => self.config.me = me,
+            Input::Hidden { hidden } => {
+                self.hidden = hidden;
+                self.tell_host(&Control::Hidden { hidden });
+            }
             Input::Received {
                 from,
                 channel,
@@ -204,6 +211,9 @@ impl Peer {
                 budget_bytes: self.config.budget_bytes,
                 client: self.config.client.clone(),
             });
+            if self.hidden {
+                self.tell_host(&Control::Hidden { hidden: true });
+            }
         }
     }
 
