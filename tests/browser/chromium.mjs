@@ -37,9 +37,10 @@ export function launchOptions() {
 }
 
 /** A browser process of its own, with storage that goes when it is closed. */
-export async function openBrowser(options = {}) {
+export async function openBrowser({ args = [], ...options } = {}) {
   const profile = await mkdtemp(join(tmpdir(), "lingualinked-phone-"));
-  const context = await chromium.launchPersistentContext(profile, { ...launchOptions(), ...options });
+  const usual = launchOptions();
+  const context = await chromium.launchPersistentContext(profile, { ...usual, ...options, args: [...usual.args, ...args] });
   const close = async () => {
     await context.close();
     await rm(profile, { recursive: true, force: true });
@@ -49,8 +50,8 @@ export async function openBrowser(options = {}) {
 
 /** An emulated phone: a browser process of its own with a page that a script drives. */
 export class EmulatedPhone {
-  static async open(url, name) {
-    const phone = new EmulatedPhone(name, await openBrowser());
+  static async open(url, name, options) {
+    const phone = new EmulatedPhone(name, await openBrowser(options));
     try {
       await phone.load(url);
     } catch (error) {

@@ -6,7 +6,7 @@ use crate::{
     build::{self, WEB},
     command::{npm_install, program, root, succeed},
     error::Error,
-    make_model, pack,
+    lab, make_model, pack,
     run::DEFAULT_MODEL,
     server::{Ports, SERVER, Server, trusting},
 };
@@ -75,6 +75,9 @@ pub fn run(options: &Options) -> Result<(), Error> {
             }
             test(name, model, options)?;
         }
+    }
+    if wanted("lab", true) {
+        lab::test()?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ mod e2e;
 mod error;
 mod eval;
 mod invitation;
+mod lab;
 mod make_model;
 mod pack;
 mod run;
@@ -47,6 +48,8 @@ enum Task {
     MakeModel(make_model::Options),
     /// Browser end-to-end tests.
     E2e(e2e::Options),
+    /// Browser processes behind an emulated network: its tests, or a command.
+    Lab(lab::Options),
     /// The npm package, into target/package/.
     Pack,
     /// Pictures of every view of the page.
@@ -77,6 +80,7 @@ fn work(task: Task) -> Result<(), Error> {
         Task::Bench(bench) => bench::run(&bench),
         Task::MakeModel(options) => make_model::run(&options),
         Task::E2e(options) => e2e::run(&options),
+        Task::Lab(options) => lab::run(&options),
         Task::Pack => pack::run(),
         Task::Shots(options) => shots::run(&options),
         Task::Sentiment(options) => sentiment::run(&options),

@@ -1,0 +1,67 @@
+//! Browser processes behind an emulated network.
+
+use clap::Args;
+
+use crate::{
+    build::{self, WEB},
+    command::{npm_install, program, root, succeed},
+    e2e::TINY_MODEL,
+    error::Error,
+    server::SERVER,
+};
+
+/// Of the test: a host, three of its guests, and one that comes late.
+const PHONES: &str = "5";
+
+/// How the lab is set up.
+#[derive(Args)]
+pub struct Options {
+    /// Options of the lab (`cargo run -p lab -- --help`), then `--` and a command; the tests of the network unless given.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+/// Builds, and runs the command in the lab.
+///
+/// # Errors
+/// Not Linux, not root, or the command failed.
+pub fn run(options: &Options) -> Result<(), Error> {
+    build::build()?;
+    npm_install("tests/browser")?;
+    lab(&options.arguments)
+}
+
+/// The tests of the network, with what is built.
+///
+/// # Errors
+/// One failed.
+pub fn test() -> Result<(), Error> {
+    if !may() {
+        eprintln!(
+            "lab: left out, for it needs Linux and root; the other tests run over plain loopback"
+        );
+        return Ok(());
+    }
+    lab(&[])
+}
+
+fn lab(arguments: &[String]) -> Result<(), Error> {
+    let mut lab = program("cargo");
+    lab.args(["run", "--quiet", "--package", "lab", "--"]);
+    let mut parts = arguments.splitn(2, |argument| argument == "--");
+    let options = parts.next().unwrap_or_default();
+    lab.args(["--phones", PHONES]).args(options).arg("--");
+    match parts.next() {
+        Some(command) => lab.args(command),
+        None => lab.args(["node", "--test", "tests/browser/lab.test.mjs"]),
+    };
+    lab.env("LINGUALINKED_SERVER", root().join(SERVER))
+        .env("LINGUALINKED_MODEL", root().join(TINY_MODEL))
+        .env("LINGUALINKED_WEB", root().join(WEB));
+    succeed(&mut lab)
+}
+
+fn may() -> bool {
+    let user = program("id").arg("-u").output();
+    cfg!(target_os = "linux") && user.is_ok_and(|user| user.stdout.trim_ascii() == b"0")
+}
