@@ -7,7 +7,7 @@ use clap::Args;
 use crate::command::{program, succeed};
 use crate::error::Error;
 
-/// FILE --ids ..|--text .. [--executor cpu|gpu] [--split N] [--json]; `-- --help` shows all.
+/// FILE --ids ..|--text .. [--executor cpu|gpu|burn] [--split N] [--json]; `-- --help` shows all.
 #[derive(Args)]
 pub struct Options {
     /// Handed on.
@@ -21,6 +21,10 @@ pub struct Options {
 /// It could not be built, or failed and said why.
 pub fn run(options: &Options) -> Result<(), Error> {
     let mut cargo = program("cargo");
-    cargo.args(["run", "--quiet", "--release", "--package", "eval", "--"]);
-    succeed(cargo.args(&options.arguments))
+    cargo.args(["run", "--quiet", "--release", "--package", "eval"]);
+    if options.arguments.iter().any(|argument| argument == "burn") {
+        // Minutes to compile: only who asks for it waits.
+        cargo.args(["--features", "burn"]);
+    }
+    succeed(cargo.arg("--").args(&options.arguments))
 }

@@ -2,6 +2,8 @@
 //!
 //! The graph is the only description of a model; every executor interprets it. Depends on `model` only.
 
+#[cfg(feature = "burn")]
+pub mod burn;
 pub mod cpu;
 pub mod error;
 pub mod executor;

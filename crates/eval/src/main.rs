@@ -68,6 +68,8 @@ struct Options {
 enum Kind {
     Cpu,
     Gpu,
+    #[cfg(feature = "burn")]
+    Burn,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -123,6 +125,14 @@ fn run(options: &Options) -> Result<(), Error> {
             let device = pollster::block_on(GpuDevice::request("eval"))?;
             let name = device.adapter_name();
             let make = |setup| GpuExecutor::new(&device, setup);
+            evaluate(options, &mut source, &graph, class, ids, &name, make)?
+        }
+        #[cfg(feature = "burn")]
+        Kind::Burn => {
+            let gpu = pollster::block_on(GpuDevice::request("eval"))?;
+            let device = engine::burn::BurnDevice::new(&gpu)?;
+            let name = format!("Burn on {}", gpu.adapter_name());
+            let make = |setup| engine::burn::BurnExecutor::new(&device, setup);
             evaluate(options, &mut source, &graph, class, ids, &name, make)?
         }
     };

@@ -13,9 +13,11 @@ use crate::EngineError;
 /// A device that executors share. Cheap to clone.
 #[derive(Clone)]
 pub struct GpuDevice {
+    #[cfg(feature = "burn")]
+    instance: wgpu::Instance,
+    adapter: wgpu::Adapter,
     device: wgpu::Device,
     queue: wgpu::Queue,
-    adapter_name: String,
     binding_bytes: u64,
     linear: LinearKernels,
     kernels: Arc<Mutex<Kernels>>,
@@ -43,6 +45,17 @@ impl core::fmt::Display for LinearKernels {
 /// Largest binding asked for, whatever the adapter offers: every WebGPU device has it.
 const MAX_BINDING_BYTES: u64 = 128 << 20;
 
+/// Asked for where the adapter has them: CubeCL takes them for granted then. Our own kernels use none.
+const SHADER_FEATURES: wgpu::Features = if cfg!(feature = "burn") {
+    wgpu::Features::SUBGROUP
+        .union(wgpu::Features::SHADER_F16)
+        .union(wgpu::Features::SHADER_F64)
+        .union(wgpu::Features::SHADER_INT64)
+        .union(wgpu::Features::SHADER_FLOAT32_ATOMIC)
+} else {
+    wgpu::Features::empty()
+};
+
 /// What the driver reports between calls.
 #[derive(Default)]
 struct Health {
@@ -59,15 +72,27 @@ impl GpuDevice {
     /// # Errors
     /// [`EngineError::NoAdapter`].
     pub async fn request(label: &str) -> Result<Self, EngineError> {
-        let adapter = adapter().await?;
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+            backends: wgpu::Backends::PRIMARY,
+            ..wgpu::InstanceDescriptor::new_without_display_handle()
+        });
+        let options = wgpu::RequestAdapterOptions {
+            power_preference: wgpu::PowerPreference::HighPerformance,
+            ..wgpu::RequestAdapterOptions::default()
+        };
+        let adapter = instance
+            .request_adapter(&options)
+            .await
+            .map_err(|error| no_adapter(&error))?;
         let offered = adapter.limits();
         let required_limits = wgpu::Limits {
             max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
             max_buffer_size: offered.max_buffer_size,
-            ..wgpu::Limits::default()
+            ..limits_for_shaders(&offered)
         };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some(label),
+            required_features: adapter.features() & SHADER_FEATURES,
             required_limits,
             ..wgpu::DeviceDescriptor::default()
         };
@@ -75,9 +100,7 @@ impl GpuDevice {
             .request_device(&descriptor)
             .await
             .map_err(|error| no_adapter(&error))?;
-        let health = Arc::new(Health::default());
-        watch(&device, &health);
-        Ok(Self {
+        let asked = Self {
             binding_bytes: MAX_BINDING_BYTES
                 .min(offered.max_storage_buffer_binding_size)
                 .min(offered.max_buffer_size),
@@ -87,10 +110,14 @@ impl GpuDevice {
                 wgpu::DeviceType::Cpu => LinearKernels::Serial,
                 _ => LinearKernels::Parallel,
             },
-            adapter_name: name(&adapter.get_info()),
+            #[cfg(feature = "burn")]
+            instance,
+            adapter,
             kernels: Arc::default(),
-            health,
-        })
+            health: Arc::default(),
+        };
+        asked.watch();
+        Ok(asked)
     }
 
     /// Whether the browser or the driver took the device away. Every later call fails.
@@ -100,7 +127,7 @@ impl GpuDevice {
 
     /// What the adapter calls itself.
     pub fn adapter_name(&self) -> String {
-        self.adapter_name.clone()
+        name(&self.adapter.get_info())
     }
 
     /// Buffers, bind groups, layouts, pipelines and shader modules created so far.
@@ -134,11 +161,34 @@ impl GpuDevice {
         self.device.destroy();
     }
 
+    /// Everything another user of this device needs.
+    #[cfg(feature = "burn")]
+    pub(crate) fn handles(&self) -> (wgpu::Instance, wgpu::Adapter, wgpu::Device, wgpu::Queue) {
+        (
+            self.instance.clone(),
+            self.adapter.clone(),
+            self.device.clone(),
+            self.queue.clone(),
+        )
+    }
+
+    /// Listens to the driver, instead of whoever listened before.
+    pub(crate) fn watch(&self) {
+        let told = Arc::clone(&self.health);
+        self.device.set_device_lost_callback(move |_, detail| {
+            locked(&told.lost).get_or_insert(detail);
+        });
+        let told = Arc::clone(&self.health);
+        self.device.on_uncaptured_error(Arc::new(move |error| {
+            locked(&told.failure).get_or_insert_with(|| failure(&error));
+        }));
+    }
+
     /// What went wrong since the last time somebody asked, if anything.
     ///
     /// # Errors
     /// [`EngineError::DeviceLost`], [`EngineError::OutOfMemory`].
-    pub(super) fn check(&self) -> Result<(), EngineError> {
+    pub(crate) fn check(&self) -> Result<(), EngineError> {
         if let Some(detail) = locked(&self.health.lost).clone() {
             return Err(EngineError::DeviceLost { detail });
         }
@@ -163,7 +213,7 @@ impl GpuDevice {
     }
 
     /// Bytes of the largest binding.
-    pub(super) fn binding_bytes(&self) -> u64 {
+    pub(crate) fn binding_bytes(&self) -> u64 {
         self.binding_bytes
     }
 
@@ -303,19 +353,22 @@ pub(super) fn failure(error: &wgpu::Error) -> EngineError {
     }
 }
 
-async fn adapter() -> Result<wgpu::Adapter, EngineError> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
-        backends: wgpu::Backends::PRIMARY,
-        ..wgpu::InstanceDescriptor::new_without_display_handle()
-    });
-    let options = wgpu::RequestAdapterOptions {
-        power_preference: wgpu::PowerPreference::HighPerformance,
-        ..wgpu::RequestAdapterOptions::default()
-    };
-    instance
-        .request_adapter(&options)
-        .await
-        .map_err(|error| no_adapter(&error))
+/// What our own kernels need; CubeCL sizes its workgroups by what the adapter has.
+fn limits_for_shaders(offered: &wgpu::Limits) -> wgpu::Limits {
+    let ours = wgpu::Limits::default();
+    if !cfg!(feature = "burn") {
+        return ours;
+    }
+    wgpu::Limits {
+        max_compute_invocations_per_workgroup: offered.max_compute_invocations_per_workgroup,
+        max_compute_workgroup_size_x: offered.max_compute_workgroup_size_x,
+        max_compute_workgroup_size_y: offered.max_compute_workgroup_size_y,
+        max_compute_workgroup_size_z: offered.max_compute_workgroup_size_z,
+        max_compute_workgroups_per_dimension: offered.max_compute_workgroups_per_dimension,
+        max_compute_workgroup_storage_size: offered.max_compute_workgroup_storage_size,
+        max_storage_buffers_per_shader_stage: offered.max_storage_buffers_per_shader_stage,
+        ..ours
+    }
 }
 
 fn no_adapter(error: &dyn core::fmt::Display) -> EngineError {
@@ -336,17 +389,6 @@ fn name(info: &wgpu::AdapterInfo) -> String {
     } else {
         words.join(", ")
     }
-}
-
-fn watch(device: &wgpu::Device, health: &Arc<Health>) {
-    let told = Arc::clone(health);
-    device.set_device_lost_callback(move |_, detail| {
-        locked(&told.lost).get_or_insert(detail);
-    });
-    let told = Arc::clone(health);
-    device.on_uncaptured_error(Arc::new(move |error| {
-        locked(&told.failure).get_or_insert_with(|| failure(&error));
-    }));
 }
 
 /// A thread that panicked cannot have left half of an `Option` behind.

@@ -6,6 +6,8 @@
     reason = "tests say what they expect by panicking"
 )]
 
+#[cfg(feature = "burn")]
+pub mod contract;
 pub mod every_op;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod file;
