@@ -1,4 +1,4 @@
-//! ARCHITECTURE.md's order of crates, read from the manifests, the lock file and the sources (I1, I2, I5, I6).
+//! ARCHITECTURE.md's order of crates, read from the manifests, from what Cargo builds, and from the sources (I1, I2, I5, I6).
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -10,6 +10,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 const PURE: [&str; 5] = ["model", "plan", "proto", "door", "session"];
@@ -88,59 +89,26 @@ fn packages() -> BTreeMap<String, (PathBuf, BTreeSet<String>)> {
         .collect()
 }
 
-/// Name to versions, and name to the names it depends on.
-struct Lock {
-    versions: BTreeMap<String, BTreeSet<String>>,
-    dependencies: BTreeMap<String, BTreeSet<String>>,
-}
-
-impl Lock {
-    fn read() -> Self {
-        let text = read(&workspace().join("Cargo.lock"));
-        let mut lock = Self {
-            versions: BTreeMap::new(),
-            dependencies: BTreeMap::new(),
-        };
-        for package in text.split("[[package]]").skip(1) {
-            let field = |key: &str| {
-                let mut lines = package.lines();
-                lines.find_map(|line| Some(line.strip_prefix(key)?.trim_matches('"').to_owned()))
-            };
-            let (name, version) = (field("name = ").unwrap(), field("version = ").unwrap());
-            lock.versions
-                .entry(name.clone())
-                .or_default()
-                .insert(version);
-            let needed = package.lines().filter_map(|line| {
-                let needed = line.strip_prefix(" \"")?.trim_end_matches("\",");
-                needed.split(' ').next().map(str::to_owned)
-            });
-            lock.dependencies.entry(name).or_default().extend(needed);
-        }
-        lock
+/// Everything that Cargo builds into `of`, for this machine or for a browser; the lock file also has what only features bring.
+fn built(of: &[&str]) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for target in [None, Some("wasm32-unknown-unknown")] {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["tree", "--locked", "--edges", "normal", "--prefix", "none"]);
+        cargo
+            .args(of)
+            .args(target.iter().flat_map(|target| ["--target", target]));
+        let told = cargo.current_dir(workspace()).output().expect("cargo runs");
+        let errors = String::from_utf8_lossy(&told.stderr);
+        assert!(told.status.success(), "cargo tree {of:?}: {errors}");
+        let lines = String::from_utf8(told.stdout).expect("names of packages");
+        names.extend(
+            lines
+                .lines()
+                .filter_map(|line| Some(line.split(' ').next()?.to_owned())),
+        );
     }
-
-    /// Everything a package reaches. The lock file mixes in what our own tests need, so our packages are read from manifests.
-    fn reached_by(
-        &self,
-        package: &str,
-        ours: &BTreeMap<String, (PathBuf, BTreeSet<String>)>,
-    ) -> BTreeSet<String> {
-        let mut reached = BTreeSet::new();
-        let mut open = vec![package.to_owned()];
-        while let Some(name) = open.pop() {
-            let needed = match ours.get(&name) {
-                Some((_, needed)) => Some(needed),
-                None => self.dependencies.get(&name),
-            };
-            for name in needed.into_iter().flatten() {
-                if reached.insert(name.clone()) {
-                    open.push(name.clone());
-                }
-            }
-        }
-        reached
-    }
+    names
 }
 
 /// Every Rust source under `folder`, without comments.
@@ -190,7 +158,8 @@ fn dependencies_between_our_crates_follow_the_architecture() {
 
 #[test]
 fn the_server_reaches_nothing_that_understands_prompts() {
-    let reached = Lock::read().reached_by("signaling-server", &packages());
+    let reached = built(&["--package", "signaling-server"]);
+    assert!(reached.contains("tokio"), "nothing was read");
     for name in [
         "text",
         "session",
@@ -207,9 +176,9 @@ fn the_server_reaches_nothing_that_understands_prompts() {
 
 #[test]
 fn pure_crates_reach_no_browser_gpu_event_loop_or_randomness() {
-    let (ours, lock) = (packages(), Lock::read());
     for name in PURE {
-        let reached = lock.reached_by(name, &ours);
+        let reached = built(&["--package", name]);
+        assert!(reached.contains("serde"), "nothing was read");
         for impure in IMPURE_CRATES {
             assert!(!reached.contains(impure), "{name} reaches {impure}");
         }
@@ -241,10 +210,30 @@ fn the_session_is_the_same_code_everywhere() {
     }
 }
 
+/// Burn takes minutes to compile and weighs more than everything else: nobody has it who did not ask, and one module uses it.
+#[test]
+fn one_module_of_the_engine_names_burn_and_nothing_has_it_by_default() {
+    let of_burn = |name: &&String| name.starts_with("burn-") || name.starts_with("cubecl");
+    let default = built(&["--workspace"]);
+    assert!(default.contains("wgpu"), "nothing was read");
+    assert_eq!(default.iter().find(of_burn), None);
+    for (name, (folder, needed)) in packages() {
+        assert!(
+            name == "engine" || !needed.iter().any(|needed| of_burn(&needed)),
+            "{name} depends on Burn"
+        );
+        for (path, code) in sources(&folder.join("src")) {
+            let names_it = code.contains("burn_") || code.contains("cubecl");
+            let may = path.starts_with(workspace().join("crates/engine/src/burn"));
+            assert!(!names_it || may, "{} names Burn", path.display());
+        }
+    }
+}
+
 #[test]
 fn there_is_one_wgpu() {
-    let versions = Lock::read().versions.remove("wgpu").unwrap_or_default();
-    assert_eq!(versions.len(), 1, "wgpu in versions {versions:?}");
+    let lock = read(&workspace().join("Cargo.lock"));
+    assert_eq!(lock.matches("name = \"wgpu\"\n").count(), 1);
 }
 
 #[test]

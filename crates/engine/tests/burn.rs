@@ -66,6 +66,11 @@ fn rounding_at_cuts_has_the_bits_of_the_wire() {
 }
 
 #[test]
+fn requests_in_different_slots_do_not_see_each_other() {
+    contract::requests_in_different_slots_do_not_see_each_other(&make);
+}
+
+#[test]
 fn rows_may_arrive_one_by_one_and_all_must_arrive() {
     for dtype in [DType::F16, DType::Q4_K] {
         contract::rows_may_arrive_one_by_one_and_all_must_arrive(dtype, &make);

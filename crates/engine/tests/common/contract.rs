@@ -115,23 +115,31 @@ pub fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
 }
 
-/// Every op, unit by unit, beside the CPU's.
+/// Unit by unit, in both phases.
+pub fn agrees_with_the_cpu<E: Executor>(
+    graph: &Arc<Graph>,
+    class: NumericClass,
+    what: &str,
+    make: &impl Fn(Setup) -> E,
+) {
+    let units = 0..whole(graph).end;
+    let stages: Vec<_> = units.map(|unit| range(unit, unit + 1)).collect();
+    let setup = setup(graph, &stages, class);
+    let mut reference = loaded(CpuExecutor::new(setup.clone()).unwrap(), graph, &stages);
+    let mut candidate = loaded(make(setup.clone()), graph, &stages);
+    let error = block_on(self_test::compare(&mut candidate, &mut reference, &setup));
+    error.unwrap_or_else(|error| panic!("{what}, {class:?}: {error}"));
+}
+
 pub fn every_op_agrees_with_the_cpu<E: Executor>(dtype: DType, make: &impl Fn(Setup) -> E) {
+    let graph = Arc::new(every_op(dtype));
     for (wire, chunk_columns) in [(WireDtype::F32, 37), (WireDtype::F16Scaled, 7)] {
         let class = NumericClass {
             wire,
             chunk_columns,
             context_columns: 100,
         };
-        let graph = Arc::new(every_op(dtype));
-        let stages: Vec<_> = (0..whole(&graph).end)
-            .map(|unit| range(unit, unit + 1))
-            .collect();
-        let setup = setup(&graph, &stages, class);
-        let mut reference = loaded(CpuExecutor::new(setup.clone()).unwrap(), &graph, &stages);
-        let mut candidate = loaded(make(setup.clone()), &graph, &stages);
-        let error = block_on(self_test::compare(&mut candidate, &mut reference, &setup));
-        error.unwrap_or_else(|error| panic!("{dtype:?} {wire:?} chunk {chunk_columns}: {error}"));
+        agrees_with_the_cpu(&graph, class, &format!("{dtype:?}"), make);
     }
 }
 
@@ -180,6 +188,29 @@ pub fn rounding_at_cuts_has_the_bits_of_the_wire<E: Executor>(make: &impl Fn(Set
                 bits(expected),
                 "spread {spread} column {column}"
             );
+        }
+    }
+}
+
+pub fn requests_in_different_slots_do_not_see_each_other<E: Executor>(make: &impl Fn(Setup) -> E) {
+    let graph = Arc::new(llama(odd(DType::F32)));
+    let stage = whole(&graph);
+    let two = Setup {
+        slots: 2,
+        ..setup(&graph, &[stage], CLASS)
+    };
+    let mut executor = loaded(make(two), &graph, &[stage]);
+    let mut alone = [3, 5].map(|first| (first, ready(make, &graph, &[stage], CLASS)));
+    for turn in 0..3 {
+        for (slot, (first, alone)) in (0..).zip(&mut alone) {
+            let step = match turn {
+                0 => prefill(stage, 0, *first),
+                _ => decode(stage, *first + turn - 1, 1),
+            };
+            let tokens = synthetic::tokens(&graph, step.columns);
+            let expected = run(alone, step, Input::Tokens(&tokens));
+            let got = run(&mut executor, Step { slot, ..step }, Input::Tokens(&tokens));
+            assert_eq!(got, expected, "slot {slot}, turn {turn}");
         }
     }
 }
@@ -250,39 +281,52 @@ impl Executor for Rows {
     }
 }
 
+/// Behind so many columns that our attention has two blocks for some of them.
 pub fn verifying_several_columns_has_the_bits_of_one_by_one<E: Executor>(
     make: &impl Fn(Setup) -> E,
 ) {
-    for dtype in [DType::F32, DType::Q4_1] {
+    let wires = [WireDtype::F32, WireDtype::F16Scaled];
+    for (dtype, wire) in [DType::F32, DType::Q4_1]
+        .into_iter()
+        .flat_map(|dtype| wires.map(|wire| (dtype, wire)))
+    {
+        let class = NumericClass {
+            wire,
+            chunk_columns: 36,
+            context_columns: 264,
+        };
         let graph = Arc::new(llama(odd(dtype)));
         let stage = whole(&graph);
-        let mut executor = ready(make, &graph, &[stage], CLASS);
-        let tokens = synthetic::tokens(&graph, 16);
-        run(
-            &mut executor,
-            prefill(stage, 0, 8),
-            Input::Tokens(&tokens[..8]),
-        );
-        let single: Vec<f32> = (8..16)
-            .flat_map(|position| {
-                let token = &tokens[position as usize..][..1];
-                run(
-                    &mut executor,
-                    decode(stage, position, 1),
-                    Input::Tokens(token),
-                )
-            })
-            .collect();
+        let mut executor = ready(make, &graph, &[stage], class);
+        let on_the_cpu = |setup| CpuExecutor::new(setup).unwrap();
+        let mut reference = ready(&on_the_cpu, &graph, &[stage], class);
+        let tokens = synthetic::tokens(&graph, 260);
+        for (position, chunk) in (0..).step_by(36).zip(tokens[..252].chunks(36)) {
+            let step = prefill(stage, position, 36);
+            run(&mut executor, step, Input::Tokens(chunk));
+            run(&mut reference, step, Input::Tokens(chunk));
+        }
+        let mut single = Vec::new();
+        for position in 252..260 {
+            let input = Input::Tokens(&tokens[position as usize..][..1]);
+            let step = decode(stage, position, 1);
+            let logits = run(&mut executor, step, input);
+            let expected = run(&mut reference, step, input);
+            if wire == WireDtype::F32 {
+                assert_close(&logits, &expected, &format!("{dtype:?} at {position}"));
+            }
+            single.extend(logits);
+        }
         for columns in 2..=8_u32 {
             let together = run(
                 &mut executor,
-                decode(stage, 8, columns),
-                Input::Tokens(&tokens[8..8 + columns as usize]),
+                decode(stage, 252, columns),
+                Input::Tokens(&tokens[252..252 + columns as usize]),
             );
             assert_eq!(
                 bits(&together),
                 bits(&single[..together.len()]),
-                "{dtype:?} {columns} columns"
+                "{dtype:?} {wire:?} {columns} columns"
             );
         }
     }

@@ -6,7 +6,7 @@
     reason = "tests say what they expect by panicking"
 )]
 
-#[cfg(feature = "burn")]
+#[cfg(not(target_arch = "wasm32"))]
 pub mod contract;
 pub mod every_op;
 #[cfg(not(target_arch = "wasm32"))]
