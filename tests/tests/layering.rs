@@ -114,17 +114,20 @@ fn built(of: &[&str]) -> BTreeSet<String> {
 /// Every Rust source under `folder`, without comments.
 fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(sources(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = read(&path);
-            let code = text
-                .lines()
-                .map(|line| line.split("//").next().unwrap_or(line));
-            let code = code.collect::<Vec<_>>().join("\n");
-            found.push((path, code));
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = read(&path);
+                let code = text
+                    .lines()
+                    .map(|line| line.split("//").next().unwrap_or(line));
+                let code = code.collect::<Vec<_>>().join("\n");
+                found.push((path, code));
+            }
         }
     }
     assert!(!found.is_empty(), "{} has no sources", folder.display());

@@ -1,7 +1,7 @@
 //! Runs the op graph with Burn's tensors on the wgpu device that our own kernels use: breadth before speed.
 //!
 //! What a new architecture needs beyond our kernels runs here first, and our kernels have a second opinion. Weights are f32,
-//! four to eight times their file's size; a call is many dispatches and new buffers, so I12 does not hold here.
+//! up to eight times their size in a file; a call is many dispatches and new buffers, so I12 does not hold here.
 
 mod attention;
 mod device;
