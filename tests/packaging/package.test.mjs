@@ -185,6 +185,22 @@ test("plain modules: two pages answer together, by the API as documented", async
     globalThis.over = new Promise((resolve) => ended.addEventListener("abort", () => resolve(ended.reason.code)));
   }).then(() => host.page.evaluate(() => globalThis.session.leave())).then(() => guest.page.evaluate(() => globalThis.over));
   assert.equal(ended, "room.ended");
+
+  const read = await host.page.evaluate(async () => {
+    const { createSession, models } = globalThis.lingualinked;
+    const [{ file, file_bytes }] = await models.list();
+    const steps = [];
+    const options = { engine: "cpu", onProgress: (step) => steps.push(step) };
+    const session = await createSession({ ...options, model: await (await fetch(file)).blob() });
+    session.leave();
+    const refused = await createSession({ ...options, model: new Blob(["no model"]) }).catch(({ code }) => code);
+    const reading = steps.filter(({ phase }) => phase === "reading");
+    return { url: session.url, first: steps[0], last: reading.at(-1), file_bytes, refused };
+  });
+  assert.match(read.url, /#room=/);
+  assert.deepEqual(read.first, { phase: "reading", loadedBytes: 0, totalBytes: read.file_bytes });
+  assert.deepEqual(read.last, { ...read.first, loadedBytes: read.file_bytes });
+  assert.equal(read.refused, "model.not_gguf");
   assert.deepEqual([host.problems, guest.problems], [[], []]);
 });
 

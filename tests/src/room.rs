@@ -152,8 +152,8 @@ pub fn host_config(graph: &Arc<Graph>, class: NumericClass, budget_bytes: u64) -
         engine: EngineChoice::Auto,
         model: ModelReference {
             id: "simulated".to_owned(),
-            file: "/file".to_owned(),
-            manifest: "/manifest".to_owned(),
+            file: Some("/file".to_owned()),
+            manifest: Some("/manifest".to_owned()),
         },
         members_may_ask: true,
     }

@@ -55,11 +55,34 @@ pub enum BrowserError {
     #[error("this phone and the one that started the room found no way to each other")]
     Unreachable,
     /// A model reference that leads to another origin.
-    #[error("the room names a model outside this server ({url})")]
+    #[error("the room names a model at an address that is not allowed ({url})")]
     ForeignModel {
         /// The address.
         url: String,
     },
+    /// A file of this device cannot be read any more.
+    #[error("the model's file could not be read: {detail}")]
+    FileUnreadable {
+        /// What the browser said.
+        detail: String,
+    },
+    /// A file elsewhere cannot be read.
+    #[error("the model could not be read from {address}: {detail}")]
+    AddressUnreadable {
+        /// Where it should be.
+        address: String,
+        /// What was wrong.
+        detail: String,
+    },
+    /// A file elsewhere is not the one that was meant.
+    #[error("the file at {address} is another one than was expected")]
+    OtherFile {
+        /// Where it is.
+        address: String,
+    },
+    /// No phone gave what only the room has.
+    #[error("no phone in the room gave this one its part of the model")]
+    NotInRoom,
     /// A notice: they were fetched elsewhere.
     #[error("phone {} sent weights that are not those of the model", member.0)]
     FalseWeights {
@@ -123,6 +146,10 @@ impl BrowserError {
             Self::Connection { .. } => "rtc.failed",
             Self::Unreachable => "rtc.unreachable",
             Self::ForeignModel { .. } => "model.foreign",
+            Self::FileUnreadable { .. } => "model.file_unreadable",
+            Self::AddressUnreadable { .. } => "model.address_unreadable",
+            Self::OtherFile { .. } => "model.other_file",
+            Self::NotInRoom => "model.not_in_room",
             Self::FalseWeights { .. } => "weights.false",
             Self::OverBudget { .. } => "engine.over_budget",
             Self::Options { .. } => "page.options",
@@ -160,6 +187,18 @@ impl BrowserError {
             }
             Self::ForeignModel { .. } => {
                 "Join only rooms of people you trust; ask the host to start a new room."
+            }
+            Self::FileUnreadable { .. } => {
+                "Choose the file again; it may have been moved, changed or put to sleep in a cloud folder."
+            }
+            Self::AddressUnreadable { .. } => {
+                "Check the address and the network. The site must let other pages read it and give parts of files, and this page's server must allow it (--model-origin)."
+            }
+            Self::OtherFile { .. } => {
+                "Start a room with another model; this one was changed at its address."
+            }
+            Self::NotInRoom => {
+                "Keep the page open on the phone that has the model's file; if it was closed, start a new room there."
             }
             Self::FalseWeights { .. } => {
                 "They were brought from elsewhere. If it happens again, reload the page on that phone."

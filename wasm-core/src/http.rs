@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use js_sys::{Function, Promise, Reflect};
+use js_sys::{Function, Promise, Reflect, Uint8Array};
 use serde::de::DeserializeOwned;
 use session::Fault;
 use wasm_bindgen::prelude::*;
@@ -73,6 +73,16 @@ pub async fn get_range(url: &str, range: &Range<u64>) -> Result<Response, Fault>
         .into());
     }
     Ok(response)
+}
+
+/// Bytes `range` of a file, and how long the whole file is, where the answer says so.
+pub async fn bytes(url: &str, range: &Range<u64>) -> Result<(Vec<u8>, Option<u64>), Fault> {
+    let response = get_range(url, range).await?;
+    let total = response.headers().get("content-range").ok().flatten();
+    let total = total.and_then(|said| said.rsplit('/').next()?.parse().ok());
+    let body = async { JsFuture::from(response.array_buffer()?).await }.await;
+    let body = body.map_err(|_| BrowserError::ServerUnreachable { url: path(url) })?;
+    Ok((Uint8Array::new(&body).to_vec(), total))
 }
 
 /// The body as JSON.

@@ -1,7 +1,7 @@
 //! What our threads say to each other.
 
 use door::{Credentials, HostKeys};
-use model::WireDtype;
+use model::{WireDtype, manifest::Hash};
 use plan::MemberId;
 use serde::{Deserialize, Serialize};
 use session::{Computed, Fault, Job, JobId, ModelReference};
@@ -29,6 +29,22 @@ impl From<EngineChoice> for session::EngineChoice {
     }
 }
 
+/// A model that a room is started with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum HostedModel {
+    /// One that somebody has a list of chunks of.
+    Known(ModelReference),
+    /// A file of this device, which comes with the message.
+    File,
+    /// A file at an https address, to be read by ranges.
+    Address {
+        /// Where.
+        address: String,
+        /// Of the whole file, where it is known.
+        sha256: Option<Hash>,
+    },
+}
+
 /// What a page offers to a room.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Offer {
@@ -40,6 +56,8 @@ pub struct Offer {
     pub budget_bytes: u64,
     /// Name under which the server counts its downloads.
     pub client: Option<String>,
+    /// Origins besides this server's that models may be fetched from.
+    pub model_origins: Vec<String>,
     /// Tells this tab from others, also after it was loaded again.
     pub tab: Option<String>,
 }
@@ -68,7 +86,7 @@ pub enum Prompt {
     Messages(Vec<text::Message>),
 }
 
-/// Page to session worker. A port to the engine worker comes with `Host` and `Guest`.
+/// Page to session worker. A port to the engine worker comes with `Host` and `Guest`, and behind it a file where the host's model is one.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum ToSession {
     /// Start a room's session.
@@ -76,7 +94,7 @@ pub enum ToSession {
         /// What this page offers.
         offer: Offer,
         /// Which model.
-        model: ModelReference,
+        model: HostedModel,
         /// Static KV columns.
         context_columns: u32,
         /// Residual stream between phones.
@@ -144,6 +162,23 @@ pub enum ToSession {
     Stop,
     /// Leave the room.
     Leave,
+}
+
+/// What a page hears besides the events of the session.
+#[derive(Debug, Serialize)]
+#[serde(
+    tag = "type",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
+pub enum PageEvent {
+    /// Host: a model file that nobody has a list of chunks of is read from start to end, once, before guests may come.
+    Reading {
+        /// Of `bytes_total`.
+        bytes_done: u64,
+        /// Of the file.
+        bytes_total: u64,
+    },
 }
 
 /// Session worker to page.
@@ -229,8 +264,8 @@ pub enum ToEngineWorker {
 /// Session worker to engine worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum ToEngine {
-    /// Fetch manifest and header; jobs that follow are about this model.
-    Open(ModelReference),
+    /// Fetch, or make, manifest and header; jobs that follow are about this model. A file comes with it where the model is one.
+    Open(HostedModel),
     /// In order.
     Job {
         /// For the answer.
@@ -254,11 +289,27 @@ pub enum ToEngine {
     },
 }
 
+/// A model that can be worked with.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Opened {
+    /// For guests.
+    pub model: ModelReference,
+    /// The header, verified, as it is in the file.
+    pub header: Vec<u8>,
+}
+
 /// Engine worker to session worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum FromEngine {
-    /// Answer to `Open`: the header, verified, as it is in the file.
-    Opened(Result<Vec<u8>, Fault>),
+    /// Before `Opened`, where the file has to be read for it.
+    Reading {
+        /// Of `bytes_total`.
+        bytes_done: u64,
+        /// Of the file.
+        bytes_total: u64,
+    },
+    /// Answer to `Open`.
+    Opened(Result<Opened, Fault>),
     /// Answer to `Job`, or its progress.
     Computed {
         /// Which.

@@ -62,6 +62,16 @@ pub fn send_moving(
     post(port, message, values, values)
 }
 
+/// Posts a message with values that move, and behind them values that are copied: files.
+pub fn send_moving_and_copying(
+    port: &impl Port,
+    message: &impl Serialize,
+    moving: &[JsValue],
+    copied: &[JsValue],
+) -> Result<(), BrowserError> {
+    post(port, message, &[moving, copied].concat(), moving)
+}
+
 /// Reads a message that was posted by one of these functions.
 pub fn open<T: DeserializeOwned>(data: &JsValue) -> Result<Parcel<T>, BrowserError> {
     let unreadable = |detail: &str| BrowserError::Browser {

@@ -137,6 +137,16 @@ impl Thread {
     ) -> Result<(), BrowserError> {
         ports::send_moving(&self.worker, message, values)
     }
+
+    /// Posts a message with values that move, and behind them values that are copied.
+    pub fn send_moving_and_copying(
+        &self,
+        message: &impl Serialize,
+        moving: &[JsValue],
+        copied: &[JsValue],
+    ) -> Result<(), BrowserError> {
+        ports::send_moving_and_copying(&self.worker, message, moving, copied)
+    }
 }
 
 impl Drop for Thread {

@@ -16,6 +16,9 @@ export interface ModelEntry {
   file_bytes: number;
 }
 
+/** What a room may be started with: a model of this page's server, or a file of this device. */
+export type HostedModel = Pick<ModelEntry, "id" | "file" | "manifest"> | Blob;
+
 export interface PhoneOptions {
   name: string;
   engine?: "auto" | "gpu" | "cpu";
@@ -117,6 +120,8 @@ export interface MemberView {
 }
 
 export type SessionEvent =
+  /** Host: a model that the server has no list of hashes of is read once, before guests may come. */
+  | { type: "reading"; bytesDone: number; bytesTotal: number }
   | { type: "joined"; member: number }
   | { type: "members"; members: MemberView[] }
   | { type: "capacity"; neededBytes: number; offeredBytes: number; measured: boolean }
@@ -152,7 +157,7 @@ export type SessionEvent =
 export interface Phone {
   events(): ReadableStream<SessionEvent>;
   /** The invitation is the fragment of the room's link and contains its secret. */
-  host(model: { id: string; file: string; manifest: string }): Promise<{ room: string; invitation: string }>;
+  host(model: HostedModel): Promise<{ room: string; invitation: string }>;
   /** Opens the room again that the phone hosted before its tab was loaded again, with the plan and the answer it had. */
   resume(): Promise<{ room: string; invitation: string }>;
   /** By the room's link or its fragment; resolves with this phone's number. */

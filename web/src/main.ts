@@ -2,7 +2,7 @@
 import { stayAwake } from "./awake";
 import { el, fill } from "./dom";
 import { faultCard, faultOf, loadFault } from "./errors";
-import type { Fault, ModelEntry, Phone, PhoneOptions } from "./facade";
+import type { Fault, HostedModel, Phone, PhoneOptions } from "./facade";
 import { confirmLeave } from "./leave";
 import { invitationOfPage } from "./link";
 import { keepOnReload, keptPage, type Kept } from "./reload";
@@ -30,7 +30,8 @@ function show(): void {
 
 function viewOfNow(): View {
   const end = () => undefined;
-  if (room) return roomView(room, backToStart);
+  const opened = room;
+  if (opened) return roomView(opened, backToStart, () => cancelOpening(opened));
   const invited = invitationOfPage();
   if (invited) return { element: joinView((options) => join(invited, options), backToStart), end };
   return { element: startView((model, options) => void host(model, options)), end };
@@ -53,18 +54,17 @@ function header(): HTMLElement {
   return el("header", {}, el("span", { class: "brand" }, "LinguaLinked"), select, inRoom && leave);
 }
 
-async function host(model: ModelEntry, options: PhoneOptions): Promise<void> {
+async function host(model: HostedModel, options: PhoneOptions): Promise<void> {
   problem = undefined;
   const phone = await newPhone(options);
   if (!phone) {
     show();
     return;
   }
-  const opening = enter(new Room(phone, "host", options.name, model));
+  const opening = enter(new Room(phone, "host", options.name));
   show();
   try {
-    const { id, file, manifest } = model;
-    opening.opened((await phone.host({ id, file, manifest })).invitation);
+    opening.opened((await phone.host(model)).invitation);
   } catch (thrown) {
     if (room !== opening) return;
     problem = opening.end ?? faultOf(thrown);
@@ -77,7 +77,7 @@ async function host(model: ModelEntry, options: PhoneOptions): Promise<void> {
 async function resume(kept: Kept): Promise<void> {
   const phone = (await load()).Phone.reloaded();
   if (!phone) return;
-  const resumed = new Room(phone, "host", kept.myName, kept.model);
+  const resumed = new Room(phone, "host", kept.myName);
   resumed.restore(kept);
   enter(resumed);
   show();
@@ -95,7 +95,7 @@ async function join(invited: string, options: PhoneOptions): Promise<Fault | und
   problem = undefined;
   const phone = await newPhone(options);
   if (!phone) return problem;
-  const joining = new Room(phone, "guest", options.name, undefined);
+  const joining = new Room(phone, "guest", options.name);
   try {
     await phone.join(invited);
   } catch (thrown) {
@@ -137,7 +137,14 @@ function exit(): void {
 }
 
 async function askToLeave(): Promise<void> {
-  if (room && (await confirmLeave(room.role))) room.leave();
+  if (room?.isOpening) cancelOpening(room);
+  else if (room && (await confirmLeave(room.role))) room.leave();
+}
+
+/** Nobody else is in it yet. */
+function cancelOpening(opening: Room): void {
+  opening.leave();
+  backToStart();
 }
 
 function backToStart(): void {

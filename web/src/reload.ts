@@ -1,5 +1,4 @@
 // What the host's page keeps over a reload besides the room, which the Rust module keeps: in the same place, for this tab alone.
-import type { ModelEntry } from "./facade";
 import type { Room, Turn } from "./room";
 
 const KEY = "lingualinked.page";
@@ -7,7 +6,6 @@ const KEY = "lingualinked.page";
 /** The chat, and what the page was started with. */
 export interface Kept {
   myName: string;
-  model: ModelEntry | undefined;
   turns: Turn[];
   draft: string;
   /** Whether a plan was made, and will be again. */
@@ -25,8 +23,8 @@ export function keepOnReload(room: Room): () => void {
   };
 }
 
-function stateOf({ myName, model, turns, draft, plan }: Room): Kept {
-  return { myName, model, turns, draft, planned: plan !== undefined };
+function stateOf({ myName, turns, draft, plan }: Room): Kept {
+  return { myName, turns, draft, planned: plan !== undefined };
 }
 
 /** What this page kept, once. */

@@ -1,6 +1,6 @@
 // What a page knows of its room: events in, a state that views draw from.
 import { faultOf } from "./errors";
-import type { Explanation, Fault, MemberView, ModelEntry, Phone, Plan, Request, SessionEvent } from "./facade";
+import type { Explanation, Fault, MemberView, Phone, Plan, Request, SessionEvent } from "./facade";
 import { isNotice } from "./faults";
 import { movesBetween, type Change } from "./plan/moves";
 import type { Kept } from "./reload";
@@ -44,6 +44,8 @@ const STOPPED = Symbol("stopped");
 export class Room {
   phase: Phase = "opening";
   members: MemberView[] = [];
+  /** Of a model's file that is read before the room opens, bytes. */
+  read: { done: number; total: number } | undefined;
   capacity: Capacity | undefined;
   plan: Plan | undefined;
   /** Why the plan is as it is, once it is known. */
@@ -75,7 +77,6 @@ export class Room {
     readonly phone: Phone,
     readonly role: "host" | "guest",
     readonly myName: string,
-    readonly model: ModelEntry | undefined,
   ) {
     this.#follow().catch((thrown: unknown) => this.#finish(faultOf(thrown)));
   }
@@ -197,6 +198,11 @@ export class Room {
     return this.phase === "ready" || this.phase === "answering";
   }
 
+  /** Host: nobody can have joined yet. */
+  get isOpening(): boolean {
+    return this.role === "host" && this.phase === "opening";
+  }
+
   /** Of a member, even one who left. */
   nameOf(member: number): string | undefined {
     return this.#names.get(member);
@@ -218,6 +224,9 @@ export class Room {
   apply(event: SessionEvent): void {
     if (this.phase === "over") return;
     switch (event.type) {
+      case "reading":
+        this.read = { done: event.bytesDone, total: event.bytesTotal };
+        break;
       case "members":
         this.#setMembers(event.members);
         break;

@@ -7,7 +7,7 @@ import { say } from "./strings";
 export function statusOf(room: Room): string {
   switch (room.phase) {
     case "opening":
-      return room.role === "host" ? say.opening : say.joining;
+      return room.role === "host" ? opening(room) : say.joining;
     case "gathering":
       return room.role === "host" ? gathering(room) : guestWaits(room);
     case "planning":
@@ -37,10 +37,19 @@ export function names(members: MemberView[]): string {
   return members.map((member) => member.name).join(", ");
 }
 
-/** Progress of all phones together, bytes. */
-export function loadedOf(room: Room): { done: number; total: number } {
+/** Of what the room waits for, bytes: a file that is read, or what all phones together load. */
+export function progressOf(room: Room): { done: number; total: number } | undefined {
+  if (room.phase === "opening") return room.read;
+  return room.phase === "loading" ? loadedOf(room) : undefined;
+}
+
+function loadedOf(room: Room): { done: number; total: number } {
   const sum = (of: (member: MemberView) => number) => holders(room).reduce((total, member) => total + of(member), 0);
   return { done: sum((member) => member.loaded_bytes), total: sum((member) => member.assigned_bytes) };
+}
+
+function opening({ read }: Room): string {
+  return read && read.done < read.total ? say.readingFile(bytes(read.done), bytes(read.total)) : say.opening;
 }
 
 function unmeasured(room: Room): MemberView[] {

@@ -8,7 +8,9 @@ export const english = {
   languageLabel: "Language",
   model: "Model",
   modelsLoading: "Looking for models…",
-  noModels: "This server has no model. Start it with --model FILE.",
+  modelOfDevice: "A file on this device…",
+  modelFile: "GGUF file",
+  modelFileNote: "It is read here and sent to no server; the other phones get their parts from this one.",
   modelSize: (size: string) => `${size} in all; every phone downloads only its own part.`,
   startRoom: "Start a room",
   or: "or",
@@ -89,6 +91,8 @@ export const english = {
   stay: "Stay",
 
   opening: "Opening the model…",
+  readingFile: (done: string, total: string) => `Reading the model, ${done} of ${total}`,
+  cancel: "Cancel",
   measuring: (names: string) => `Measuring: ${names}`,
   short: (missing: string, count: number) =>
     count === 1

@@ -7,7 +7,9 @@ export const korean: Strings = {
   languageLabel: "언어",
   model: "모델",
   modelsLoading: "모델을 찾는 중…",
-  noModels: "이 서버에는 모델이 없습니다. --model 파일 옵션으로 서버를 시작하세요.",
+  modelOfDevice: "이 기기의 파일…",
+  modelFile: "GGUF 파일",
+  modelFileNote: "여기서 읽고 어떤 서버에도 보내지 않습니다. 다른 휴대폰은 이 휴대폰에서 자기 몫을 받습니다.",
   modelSize: (size) => `전체 ${size}. 휴대폰마다 자기 몫만 내려받습니다.`,
   startRoom: "방 만들기",
   or: "또는",
@@ -88,6 +90,8 @@ export const korean: Strings = {
   stay: "머무르기",
 
   opening: "모델을 여는 중…",
+  readingFile: (done, total) => `모델을 읽는 중, ${total} 중 ${done}`,
+  cancel: "취소",
   measuring: (names) => `속도 측정 중: ${names}`,
   short: (missing, count) =>
     count === 1

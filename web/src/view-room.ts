@@ -8,7 +8,7 @@ import { MemberList } from "./members";
 import { Details } from "./plan/details";
 import { Ring } from "./ring";
 import type { Room } from "./room";
-import { loadedOf, names, statusOf, suffices } from "./status";
+import { names, progressOf, statusOf, suffices } from "./status";
 import { say } from "./strings";
 
 export interface View {
@@ -17,7 +17,7 @@ export interface View {
   end: () => void;
 }
 
-export function roomView(room: Room, backToStart: () => void): View {
+export function roomView(room: Room, backToStart: () => void, cancelOpening: () => void): View {
   const ring = new Ring();
   const list = new MemberList();
   const details = new Details();
@@ -25,13 +25,14 @@ export function roomView(room: Room, backToStart: () => void): View {
   const progress = el("progress", { max: 1, value: 0, "aria-label": say.loadedLabel });
   const faults = new Faults(room);
   const begin = el("button", { class: "primary begin", type: "button", onclick: () => room.begin() }, say.begin);
+  const cancel = el("button", { type: "button", onclick: cancelOpening }, say.cancel);
   const side = new Side(room);
   const lower = room.role === "host" ? new HostPart(room) : new GuestPart(room);
   const over = el("section", { class: "card over" });
 
   const picture = el("div", { class: "picture" }, ring.element, list.element);
   const more = el("div", { class: "more" }, side.element, details.element);
-  const panel = el("section", { class: "panel" }, picture, status, progress, begin, more);
+  const panel = el("section", { class: "panel" }, picture, status, progress, cancel, begin, more);
   const main = el("main", { class: "view room" }, panel, el("section", { class: "lower" }, faults.element, lower.element));
   // A button takes no focus from the composer: on a small screen the panel would come back and move the button from under the pointer.
   main.addEventListener("mousedown", (event) => (event.target as Element).closest("button") && event.preventDefault());
@@ -48,10 +49,11 @@ export function roomView(room: Room, backToStart: () => void): View {
     details.update(room);
     details.element.hidden = room.plan === undefined;
     write(status, statusOf(room));
-    const { done, total } = loadedOf(room);
-    progress.hidden = room.phase !== "loading";
-    progress.value = total > 0 ? done / total : 0;
-    begin.hidden = room.role === "guest" || room.plan !== undefined;
+    const progressed = progressOf(room);
+    progress.hidden = progressed === undefined;
+    progress.value = progressed && progressed.total > 0 ? progressed.done / progressed.total : 0;
+    cancel.hidden = !room.isOpening;
+    begin.hidden = room.role === "guest" || room.plan !== undefined || room.isOpening;
     begin.disabled = room.phase !== "gathering" || !suffices(room.capacity);
     faults.update();
     side.update();

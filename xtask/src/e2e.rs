@@ -21,6 +21,7 @@ const BILLION: &str = "target/random-1b.gguf";
 /// Files in tests/browser with the model they need, and whether only `--full` runs them.
 const TESTS: &[(&str, &str, bool)] = &[
     ("page", CHAT_MODEL, false),
+    ("files", CHAT_MODEL, false),
     ("views", CHAT_MODEL, false),
     ("tiny", TINY_MODEL, false),
     ("faults", TINY_MODEL, false),

@@ -42,8 +42,25 @@ pub struct Manifest {
     pub chunks: Vec<Chunk>,
 }
 
+/// The hash of bytes that come one after the other.
+#[derive(Default)]
+pub struct RunningHash(Sha256);
+
+impl RunningHash {
+    /// More bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Of all bytes.
+    pub fn finish(self) -> Hash {
+        Hash(self.0.finalize().into())
+    }
+}
+
 impl Hash {
-    fn of(bytes: &[u8]) -> Self {
+    /// Of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 }

@@ -15,15 +15,15 @@ pub struct Fault {
     pub remedy: String,
 }
 
-/// A model file on the server, and the manifest of its chunks.
+/// A model file, and the manifest of its chunks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ModelReference {
     /// Name that changes with the bytes.
     pub id: String,
-    /// Where the file is.
-    pub file: String,
-    /// Where its chunk manifest is.
-    pub manifest: String,
+    /// Where the file is: a path of this server, or an https address. `None`: phones of the room have it, and nobody else.
+    pub file: Option<String>,
+    /// Where its chunk manifest is: a path of this server. `None`: phones of the room have it.
+    pub manifest: Option<String>,
 }
 
 /// What a page may show of one member.

@@ -82,8 +82,8 @@ fn messages() -> Vec<Control> {
         Control::Welcome {
             model: ModelReference {
                 id: "id".to_owned(),
-                file: "/models/a.gguf".to_owned(),
-                manifest: "/models/a.json".to_owned(),
+                file: Some("/models/a.gguf".to_owned()),
+                manifest: None,
             },
             hidden_width: 576,
             class: class(),

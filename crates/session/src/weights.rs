@@ -19,6 +19,9 @@ const SEEK_MS: u64 = 1_500;
 const SILENCE_MS: u64 = 5_000;
 /// Who needs longer than this for what it was asked for is slower than any network worth asking.
 const SLOW_MS: u64 = 30_000;
+/// Between two askings for what only the room has, and how many in a row may bring nothing.
+const AGAIN_MS: u64 = 500;
+const MOST_IN_VAIN: u32 = 20;
 /// Longest manifest that is taken from a phone.
 const MAX_MANIFEST_BYTES: u64 = 16 << 20;
 
@@ -54,6 +57,28 @@ pub struct Asking {
     outbox: VecDeque<(MemberId, Weights)>,
     liars: Vec<MemberId>,
     silent: u32,
+}
+
+/// How long a phone asks for weights that the network does not have.
+#[derive(Debug, Default)]
+pub struct Patience {
+    in_vain: u32,
+}
+
+impl Patience {
+    /// When to ask again, ms from now, after an asking that brought something, or nothing; `None`: it is time to give up.
+    pub const fn again(&mut self, brought_something: bool) -> Option<u64> {
+        self.in_vain = if brought_something {
+            0
+        } else {
+            self.in_vain + 1
+        };
+        if self.in_vain < MOST_IN_VAIN {
+            Some(AGAIN_MS)
+        } else {
+            None
+        }
+    }
 }
 
 enum Good {
@@ -217,11 +242,11 @@ impl Asking {
             && (self.goods.is_empty() || !self.sources.values().any(Source::owes))
     }
 
-    /// Chunks that did not come, ascending.
-    pub fn missing(&self) -> impl Iterator<Item = &Chunk> {
-        self.goods.values().filter_map(|good| match good {
-            Good::Manifest { .. } => None,
-            Good::Chunk(chunk) => Some(chunk),
+    /// Chunks that did not come, ascending, with their places in the list.
+    pub fn missing(&self) -> impl Iterator<Item = (u32, &Chunk)> {
+        self.goods.iter().filter_map(|entry| match entry {
+            (Item::Chunk(place), Good::Chunk(chunk)) => Some((*place, chunk)),
+            _ => None,
         })
     }
 

@@ -96,8 +96,8 @@ impl Me {
         me.hear(Control::Welcome {
             model: ModelReference {
                 id: "a".to_owned(),
-                file: "b".to_owned(),
-                manifest: "c".to_owned(),
+                file: Some("b".to_owned()),
+                manifest: Some("c".to_owned()),
             },
             hidden_width: WIDTH as u32,
             class: CLASS,

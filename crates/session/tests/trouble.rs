@@ -291,8 +291,8 @@ fn two_identical_runs_are_identical() {
 fn what_only_the_host_says_puts_a_peer_out() {
     let reference = ModelReference {
         id: "other".to_owned(),
-        file: "/other".to_owned(),
-        manifest: "/other".to_owned(),
+        file: Some("/other".to_owned()),
+        manifest: Some("/other".to_owned()),
     };
     let welcome = Control::Welcome {
         model: reference,

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use model::manifest::{Chunk, Manifest};
 use plan::MemberId;
 use proto::weights::{Item, MAX_PIECE_BYTES, Run, Weights};
-use session::weights::{Arrived, Asking, MOST_ON_THE_WAY_BYTES, Wanted};
+use session::weights::{Arrived, Asking, MOST_ON_THE_WAY_BYTES, Patience, Wanted};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -200,7 +200,7 @@ fn phones_share_the_work_and_the_rest_is_for_the_network() {
     let mut room = Room::new(&[(Manner::Honest, low), (Manner::Honest, high)]);
     let (arrived, asking) = room.bring();
     assert_eq!(arrived.len(), 10);
-    let missing: Vec<u64> = asking.missing().map(|chunk| chunk.offset).collect();
+    let missing: Vec<u64> = asking.missing().map(|(_, chunk)| chunk.offset).collect();
     assert_eq!(
         missing,
         [10, 11].map(|place| (place * CHUNK_BYTES) as u64),
@@ -315,6 +315,21 @@ fn a_manifest_is_known_by_its_hash() {
         let (arrived, _) = room.ask(Wanted::Manifest { id });
         let expected = arrives.then(|| Arrived::Manifest(room.manifest.clone()));
         assert_eq!(arrived, Vec::from_iter(expected));
+    }
+}
+
+#[test]
+fn patience_ends_where_nothing_comes() {
+    let mut patience = Patience::default();
+    let waited_ms: u64 = std::iter::from_fn(|| patience.again(false)).sum();
+    assert!((5_000..15_000).contains(&waited_ms), "{waited_ms} ms");
+    let mut patience = Patience::default();
+    for _ in 0..1_000 {
+        assert!(
+            patience.again(false).is_some(),
+            "there is progress now and then"
+        );
+        assert!(patience.again(true).is_some());
     }
 }
 

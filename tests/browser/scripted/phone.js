@@ -21,6 +21,7 @@ export class Phone {
     this.controller.enqueue(event);
   }
   async host() {
+    if (globalThis.scriptedReading) await new Promise(() => {});
     return { room: "abcdefghij", invitation: "room=abcdefghij.aebagbafaydqqcikbmga2dqpca.pbjgm2tqpf6x2jyrmdqxs5dfna" };
   }
   async join() {

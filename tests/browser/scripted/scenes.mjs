@@ -168,6 +168,7 @@ export const SCENES = {
       await scene.page.waitForSelector(".stored");
     },
   },
+  "start-file": { run: async (scene) => { await scene.start(); await scene.page.selectOption("#model", "file"); await scene.page.waitForSelector("#file:visible"); } },
   "start-cpu": { capabilities: { ...CAPABLE, webgpu: false, adapter: null, opfs: false }, run: (scene) => scene.start() },
   "start-unable": {
     capabilities: { ...CAPABLE, dataChannels: false, fault: { code: "browser.no_webrtc", message: "this browser cannot connect to other phones (WebRTC is missing)", remedy: "Use a current Chrome, Safari, Edge or Firefox, and allow WebRTC in its settings." } },
@@ -187,6 +188,12 @@ export const SCENES = {
       });
       await scene.page.click("button.primary");
       await scene.page.waitForSelector(".details[open] strong");
+    },
+  },
+  "host-reading": {
+    run: async (scene) => {
+      await scene.page.evaluate(() => (globalThis.scriptedReading = true));
+      await scene.host({ type: "reading", bytesDone: 840 * MB, bytesTotal: 2020 * MB });
     },
   },
   "host-measuring": { run: (scene) => scene.host(members([member(scene.language, 0, { measured: false })])) },

@@ -5,10 +5,11 @@ use std::rc::Rc;
 use model::manifest::{Chunk, Manifest};
 use session::{
     Fault,
-    weights::{Arrived, Wanted},
+    weights::{Arrived, Patience, Wanted},
 };
 
 use super::{download, room::Room, shelf::Shelf};
+use crate::{clock::sleep, error::BrowserError};
 
 /// Where chunks come from.
 #[derive(Clone)]
@@ -42,13 +43,13 @@ impl Chunks {
     }
 
     /// Hands each of the `wanted` chunks (indices, ascending) to `take`: first those stored here, then those the room has, then those
-    /// fetched from `url`.
+    /// fetched from `url`. Without an address the room is asked until nothing has come for a while.
     ///
     /// # Errors
-    /// Network, a chunk damaged twice, whatever `take` says.
+    /// Network, a chunk damaged twice, nobody has a chunk, the file was changed, whatever `take` says.
     pub async fn bring(
         &self,
-        url: &str,
+        url: Option<&str>,
         manifest: &Manifest,
         wanted: &[usize],
         take: &mut impl AsyncFnMut(&Chunk, &[u8], Source) -> Result<(), Fault>,
@@ -63,6 +64,63 @@ impl Chunks {
                 None => missing.extend(u32::try_from(*place).map(|place| (place, chunk.clone()))),
             }
         }
+        if !missing.is_empty() && self.shelf.is_file() {
+            let detail = "it is not what it was when it was chosen".to_owned();
+            return Err(BrowserError::FileUnreadable { detail }.into());
+        }
+        let mut troubles = Troubles::default();
+        let mut patience = Patience::default();
+        loop {
+            let wanted = missing.len();
+            missing = self.ask_room(missing, &mut troubles, take).await?;
+            if missing.is_empty() {
+                return Ok(troubles);
+            }
+            if let Some(url) = url {
+                let missing = missing.into_iter().map(|(_, chunk)| chunk);
+                self.fetch(url, missing.collect(), take).await?;
+                return Ok(troubles);
+            }
+            match patience.again(missing.len() < wanted) {
+                Some(wait_ms) => sleep(wait_ms as f64).await,
+                None => return Err(BrowserError::NotInRoom.into()),
+            }
+        }
+    }
+
+    /// The list of chunks that has this name, from the room.
+    ///
+    /// # Errors
+    /// Nobody gives it.
+    pub async fn manifest(&self, id: &str) -> Result<Manifest, Fault> {
+        let mut patience = Patience::default();
+        loop {
+            let wanted = Wanted::Manifest { id: id.to_owned() };
+            let mut found = None;
+            let mut take = async |arrived| {
+                if let Arrived::Manifest(manifest) = arrived {
+                    found = Some(manifest);
+                }
+                Ok(())
+            };
+            self.room.bring(wanted, &mut take).await?;
+            if let Some(manifest) = found {
+                return Ok(manifest);
+            }
+            match patience.again(false) {
+                Some(wait_ms) => sleep(wait_ms as f64).await,
+                None => return Err(BrowserError::NotInRoom.into()),
+            }
+        }
+    }
+
+    /// Returns what nobody gave.
+    async fn ask_room(
+        &self,
+        missing: Vec<(u32, Chunk)>,
+        troubles: &mut Troubles,
+        take: &mut impl AsyncFnMut(&Chunk, &[u8], Source) -> Result<(), Fault>,
+    ) -> Result<Vec<(u32, Chunk)>, Fault> {
         let asked = self
             .room
             .bring(Wanted::Chunks(missing), &mut async |arrived| {
@@ -73,15 +131,26 @@ impl Chunks {
                 take(&chunk, &bytes, Source::Room).await
             })
             .await?;
-        for run in download::requests(asked.missing().cloned().collect()) {
+        troubles.failed_sources += asked.failed_sources();
+        let missing = asked.missing();
+        Ok(missing
+            .map(|(place, chunk)| (place, chunk.clone()))
+            .collect())
+    }
+
+    async fn fetch(
+        &self,
+        url: &str,
+        missing: Vec<Chunk>,
+        take: &mut impl AsyncFnMut(&Chunk, &[u8], Source) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        for run in download::requests(missing) {
             download::fetch(url, run, &mut async |chunk: &Chunk, bytes: &[u8]| {
                 self.shelf.keep(chunk, bytes).await;
                 take(chunk, bytes, Source::Network).await
             })
             .await?;
         }
-        Ok(Troubles {
-            failed_sources: asked.failed_sources(),
-        })
+        Ok(())
     }
 }

@@ -20,7 +20,7 @@ const MAX_REQUEST_BYTES: u64 = 8 << 20;
 /// Chunks closer than this are one request: tensors are padded to 32 bytes or so.
 const MAX_GAP_BYTES: u64 = 64;
 /// Waits before the second, third, ... try.
-const BACKOFF_MS: [f64; 4] = [250.0, 1000.0, 2000.0, 4000.0];
+pub const BACKOFF_MS: [f64; 4] = [250.0, 1000.0, 2000.0, 4000.0];
 
 /// Chunks of one range request, ascending.
 type Run = VecDeque<Chunk>;

@@ -43,7 +43,7 @@ pub async fn load(
     progress.tell(tell);
     let troubles = chunks
         .bring(
-            &file.url,
+            file.url.as_deref(),
             &file.manifest,
             &wanted,
             &mut async |chunk: &Chunk, bytes: &[u8], source: Source| {

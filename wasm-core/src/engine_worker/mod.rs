@@ -1,6 +1,7 @@
 //! The thread that holds weights and computes: one job after the other, so nothing here ever stops a heartbeat.
 
 mod assembler;
+mod blob;
 mod chunks;
 mod download;
 mod executor;
@@ -8,6 +9,7 @@ mod giving;
 mod loading;
 mod measuring;
 mod model_file;
+mod reading;
 mod room;
 mod shelf;
 mod store;
@@ -21,16 +23,16 @@ use engine::{
 use futures::{StreamExt, channel::mpsc};
 use model::{EngineKind, NumericClass, UnitRange, segment};
 use session::{
-    Computed, Fault, Job, JobId, ModelReference,
+    Computed, Fault, Job, JobId,
     seam::{JobInput, WantColumns},
 };
-use wasm_bindgen::JsCast;
-use web_sys::MessagePort;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{Blob, MessagePort};
 
 use crate::{
     clock::now_ms,
     error::{BrowserError, of_engine},
-    messages::{FromEngine, Offer, ToEngine, ToEngineWorker},
+    messages::{FromEngine, HostedModel, Offer, Opened, ToEngine, ToEngineWorker},
     ports::{self, Parcel},
     threads,
 };
@@ -71,7 +73,7 @@ pub fn run() {
             move |parcel: Parcel<ToEngine>| match parcel.message {
                 ToEngine::Proven { member, connection } => room.prove(member, connection),
                 ToEngine::Gone { member, connection } => room.remove(member, connection),
-                message => drop(to_loop.unbounded_send(message)),
+                message => drop(to_loop.unbounded_send((message, parcel.values))),
             }
         });
         let mut worker = EngineWorker::new(port, offer, Rc::clone(&shelf), room.clone());
@@ -80,8 +82,8 @@ pub fn run() {
                 add_channel(&room, parcel);
             }
         });
-        while let Some(message) = messages.next().await {
-            worker.handle(message).await;
+        while let Some((message, values)) = messages.next().await {
+            worker.handle(message, values).await;
         }
     });
 }
@@ -123,10 +125,13 @@ impl EngineWorker {
         }
     }
 
-    async fn handle(&mut self, message: ToEngine) {
+    async fn handle(&mut self, message: ToEngine, values: Vec<JsValue>) {
         match message {
-            ToEngine::Open(reference) => {
-                let opened = self.open(&reference).await;
+            ToEngine::Open(model) => {
+                let file = values.into_iter().next();
+                let opened = self
+                    .host(model, file.and_then(|file| file.dyn_into().ok()))
+                    .await;
                 self.post(&FromEngine::Opened(opened));
             }
             ToEngine::Job {
@@ -145,12 +150,26 @@ impl EngineWorker {
         }
     }
 
-    async fn open(&mut self, reference: &ModelReference) -> Result<Vec<u8>, Fault> {
-        let file = ModelFile::open(reference, self.offer.client.as_deref(), &self.chunks()).await?;
+    async fn host(&mut self, model: HostedModel, file: Option<Blob>) -> Result<Opened, Fault> {
+        let tell = |bytes_done, bytes_total| {
+            self.post(&FromEngine::Reading {
+                bytes_done,
+                bytes_total,
+            });
+        };
+        let (offer, shelf, chunks) = (&self.offer, &self.shelf, self.chunks());
+        let file = ModelFile::host(model, file, offer, shelf, &chunks, &tell).await?;
+        let opened = Opened {
+            model: file.reference.clone(),
+            header: file.header.clone(),
+        };
+        self.work_with(file);
+        Ok(opened)
+    }
+
+    fn work_with(&mut self, file: ModelFile) {
         self.shelf.set_manifest(&file.manifest);
-        let header = file.header.clone();
         self.model = Some(file);
-        Ok(header)
     }
 
     fn chunks(&self) -> Chunks {
@@ -166,13 +185,14 @@ impl EngineWorker {
         };
         let ranges = segment::byte_ranges(&file.graph, stages);
         let (url, manifest) = (file.url.clone(), Rc::clone(&file.manifest));
-        let room = self.room.clone();
+        let (shelf, room) = (Rc::clone(&self.shelf), self.room.clone());
         wasm_bindgen_futures::spawn_local(async move {
-            // Another one, so that what is full here stops nothing else.
-            let chunks = Chunks::new(Rc::new(Shelf::open().await), room);
+            let chunks = Chunks::new(Rc::new(shelf.beside().await), room);
             let wanted = manifest.covering(&ranges);
             let brought = chunks
-                .bring(&url, &manifest, &wanted, &mut async |_, _, _| Ok(()))
+                .bring(url.as_deref(), &manifest, &wanted, &mut async |_, _, _| {
+                    Ok(())
+                })
                 .await;
             tell(match brought {
                 Ok(_) => Computed::Fetched,
@@ -184,8 +204,10 @@ impl EngineWorker {
     async fn work(&mut self, job: JobId, work: Job) -> Result<Computed, Fault> {
         match work {
             Job::Measure { model, class, only } => {
-                if self.model.as_ref().is_none_or(|open| open.id != model.id) {
-                    self.open(&model).await?;
+                let is_open = |open: &ModelFile| open.reference.id == model.id;
+                if !self.model.as_ref().is_some_and(is_open) {
+                    let file = ModelFile::open(&model, &self.offer, &self.chunks()).await?;
+                    self.work_with(file);
                 }
                 self.measure(class, only).await
             }

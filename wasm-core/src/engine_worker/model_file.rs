@@ -7,22 +7,28 @@ use model::{
     manifest::{Chunk, Manifest},
 };
 use session::{Fault, ModelReference};
+use web_sys::Blob;
 
-use super::chunks::{Chunks, Source};
+use super::{
+    chunks::{Chunks, Source},
+    reading::{Place, Reader},
+    shelf::Shelf,
+};
 use crate::{
     error::{BrowserError, of_model},
     http,
+    messages::{HostedModel, Offer},
 };
 
 /// Longest header a phone takes.
-const MAX_HEADER_BYTES: usize = 256 << 20;
+pub const MAX_HEADER_BYTES: usize = 256 << 20;
 
 /// A model whose header is here; its weights are where the chunks are.
 pub struct ModelFile {
-    /// Hash of its chunk list.
-    pub id: String,
-    /// Where the file is, with the name this page counts under.
-    pub url: String,
+    /// As guests are told of it.
+    pub reference: ModelReference,
+    /// Where the file is, with the name this page counts under; `None` where only the room has it.
+    pub url: Option<String>,
     /// Hashes.
     pub manifest: Rc<Manifest>,
     /// The op graph.
@@ -32,34 +38,96 @@ pub struct ModelFile {
 }
 
 impl ModelFile {
-    /// Fetches manifest and header.
+    /// Host: opens what it was given; a file that nobody has a list of chunks of is read for it, which `tell` hears of.
     ///
     /// # Errors
-    /// Another origin, a manifest that is not the one referred to, network, a file this version cannot run.
+    /// Those of [`Self::open`]; a file that cannot be read, or is not the one that was expected.
+    pub async fn host(
+        model: HostedModel,
+        file: Option<Blob>,
+        offer: &Offer,
+        shelf: &Shelf,
+        chunks: &Chunks,
+        tell: &impl Fn(u64, u64),
+    ) -> Result<Self, Fault> {
+        let (reference, manifest) = match model {
+            HostedModel::Known(reference) => return Self::open(&reference, offer, chunks).await,
+            HostedModel::File => {
+                let file = file.ok_or_else(|| BrowserError::Misuse {
+                    detail: "the model's file did not arrive".to_owned(),
+                })?;
+                let reader = Reader::open(Place::Device(file.clone())).await?;
+                // It stays where it is.
+                let manifest = reader.list(None, &mut async |_, _| {}, tell).await?;
+                shelf.set_file(file);
+                let id = manifest.id();
+                let reference = ModelReference {
+                    id,
+                    file: None,
+                    manifest: None,
+                };
+                (reference, manifest)
+            }
+            HostedModel::Address { address, sha256 } => {
+                let address = allowed(&address, &offer.model_origins)?.to_owned();
+                let manifest = match shelf.list_of(&address).await {
+                    Some(manifest) => manifest,
+                    None => {
+                        let reader = Reader::open(Place::Address(address.clone())).await?;
+                        let mut keep = async |chunk: &Chunk, bytes: &[u8]| {
+                            shelf.keep(chunk, bytes).await;
+                        };
+                        let manifest = reader.list(sha256, &mut keep, tell).await?;
+                        shelf.keep_list(&address, &manifest).await;
+                        manifest
+                    }
+                };
+                let reference = ModelReference {
+                    id: manifest.id(),
+                    file: Some(address),
+                    manifest: None,
+                };
+                (reference, manifest)
+            }
+        };
+        Self::with(reference, manifest, offer, chunks).await
+    }
+
+    /// Brings manifest and header.
+    ///
+    /// # Errors
+    /// An address that is not allowed, a manifest that is not the one referred to, network, a file this version cannot run.
     pub async fn open(
         reference: &ModelReference,
-        client: Option<&str>,
+        offer: &Offer,
         chunks: &Chunks,
     ) -> Result<Self, Fault> {
-        let manifest_url = same_origin(&reference.manifest)?;
-        let url = counted(same_origin(&reference.file)?, client);
-        let response = http::get(manifest_url).await?;
-        let manifest: Manifest = http::json(&response, manifest_url).await?;
-        manifest.check().map_err(|error| of_model(&error))?;
-        if manifest.id() != reference.id {
-            let detail = "the manifest is that of another model".to_owned();
-            return Err(BrowserError::ServerAnswer {
-                url: manifest_url.to_owned(),
-                detail,
+        let manifest = match &reference.manifest {
+            Some(path) => of_server(path, &reference.id).await?,
+            None => chunks.manifest(&reference.id).await?,
+        };
+        Self::with(reference.clone(), manifest, offer, chunks).await
+    }
+
+    async fn with(
+        reference: ModelReference,
+        manifest: Manifest,
+        offer: &Offer,
+        chunks: &Chunks,
+    ) -> Result<Self, Fault> {
+        let url = match &reference.file {
+            Some(path) if path.starts_with('/') => {
+                Some(counted(same_origin(path)?, offer.client.as_deref()))
             }
-            .into());
-        }
+            Some(address) => Some(allowed(address, &offer.model_origins)?.to_owned()),
+            None => None,
+        };
         let manifest = Rc::new(manifest);
         let mut header = vec![0; header_len(&manifest)?];
         let needed = manifest.covering(std::slice::from_ref(&(0..manifest.header_bytes)));
         chunks
             .bring(
-                &url,
+                url.as_deref(),
                 &manifest,
                 &needed,
                 &mut async |chunk: &Chunk, bytes: &[u8], _: Source| {
@@ -71,13 +139,29 @@ impl ModelFile {
         let graph =
             Arc::new(graph(&header, manifest.file_bytes).map_err(|error| of_model(&error))?);
         Ok(Self {
-            id: reference.id.clone(),
+            reference,
             url,
             manifest,
             graph,
             header,
         })
     }
+}
+
+/// The list of chunks that the server has at a path, if it is the one with this name.
+async fn of_server(path: &str, id: &str) -> Result<Manifest, Fault> {
+    let path = same_origin(path)?;
+    let response = http::get(path).await?;
+    let manifest: Manifest = http::json(&response, path).await?;
+    manifest.check().map_err(|error| of_model(&error))?;
+    if manifest.id() == id {
+        return Ok(manifest);
+    }
+    Err(BrowserError::ServerAnswer {
+        url: path.to_owned(),
+        detail: "the manifest is that of another model".to_owned(),
+    }
+    .into())
 }
 
 /// Bounded before memory is allocated for it: vocabularies take a few MiB.
@@ -108,7 +192,7 @@ fn graph(header: &[u8], file_bytes: u64) -> Result<Graph, model::ModelError> {
     }
 }
 
-/// Paths of this server only: a host must not make its guests fetch from elsewhere.
+/// Paths of this server, which a host may name as it likes.
 fn same_origin(path: &str) -> Result<&str, Fault> {
     // Two slashes would name another host, and so would a backslash, which browsers read as a slash.
     let is_path = path.starts_with('/') && !path.starts_with("//") && !path.contains('\\');
@@ -119,6 +203,18 @@ fn same_origin(path: &str) -> Result<&str, Fault> {
             url: path.to_owned(),
         }
         .into())
+    }
+}
+
+/// Addresses of the origins that this page allows: a host must not make its guests fetch from wherever it likes.
+fn allowed<'a>(address: &'a str, origins: &[String]) -> Result<&'a str, Fault> {
+    let origin = web_sys::Url::new(address).map(|url| url.origin()).ok();
+    match origin.filter(|origin| origins.contains(origin)) {
+        Some(_) => Ok(address),
+        None => Err(BrowserError::ForeignModel {
+            url: address.to_owned(),
+        }
+        .into()),
     }
 }
 
@@ -150,6 +246,20 @@ mod tests {
             "",
         ] {
             assert_eq!(same_origin(url).unwrap_err().code, "model.foreign", "{url}");
+        }
+        let origins = ["https://a.example".to_owned()];
+        assert!(allowed("https://a.example/x/file?y", &origins).is_ok());
+        for url in [
+            "http://a.example/file",
+            "https://a.example:444/file",
+            "https://a.example.evil/file",
+            "https://a.example@evil/file",
+            "https://b.example/https://a.example",
+            "file",
+            "",
+        ] {
+            let fault = allowed(url, &origins).unwrap_err();
+            assert_eq!(fault.code, "model.foreign", "{url}");
         }
     }
 

@@ -1,13 +1,14 @@
-//! What this phone has of the room's model: chunks in local storage. For itself and for the others.
+//! What this phone has of the room's model: chunks in local storage, or the file itself. For itself and for the others.
 
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
 };
 
-use model::manifest::{Chunk, Manifest};
+use model::manifest::{Chunk, Hash, Manifest};
+use web_sys::Blob;
 
-use super::store::ChunkStore;
+use super::{blob, store::ChunkStore};
 use crate::error::BrowserError;
 
 /// Local storage, where the browser has it, and the list of the room's chunks.
@@ -16,6 +17,7 @@ pub struct Shelf {
     /// What a person should know once.
     notice: Cell<Option<BrowserError>>,
     manifest: RefCell<Option<Rc<Manifest>>>,
+    file: RefCell<Option<Blob>>,
 }
 
 impl Shelf {
@@ -29,7 +31,15 @@ impl Shelf {
             store: RefCell::new(store),
             notice: Cell::new(notice),
             manifest: RefCell::new(None),
+            file: RefCell::new(None),
         }
+    }
+
+    /// The same, with a way of its own to local storage: what is full for one is not for the other.
+    pub async fn beside(&self) -> Self {
+        let beside = Self::open().await;
+        *beside.file.borrow_mut() = self.file.borrow().clone();
+        beside
     }
 
     /// Something a person should know, told once: no local storage.
@@ -47,8 +57,35 @@ impl Shelf {
         self.manifest.borrow().clone()
     }
 
+    /// The room's model is this file of the device.
+    pub fn set_file(&self, file: Blob) {
+        *self.file.borrow_mut() = Some(file);
+    }
+
+    /// Whether it is.
+    pub fn is_file(&self) -> bool {
+        self.file.borrow().is_some()
+    }
+
+    /// The list of chunks that was made of the file at an address, if it was kept.
+    pub async fn list_of(&self, address: &str) -> Option<Manifest> {
+        let bytes = self.store()?.read(&list_name(address)).await?;
+        let manifest: Manifest = serde_json::from_slice(&bytes).ok()?;
+        manifest.check().ok().map(|()| manifest)
+    }
+
+    /// Keeps that list for the next time.
+    pub async fn keep_list(&self, address: &str, manifest: &Manifest) {
+        if let Ok(bytes) = serde_json::to_vec(manifest) {
+            self.write(&list_name(address), &bytes).await;
+        }
+    }
+
     /// Whether a chunk is here, as far as one can tell without reading it.
     pub async fn has(&self, chunk: &Chunk) -> bool {
+        if self.is_file() {
+            return true;
+        }
         match self.store() {
             Some(store) => store.has(&name(chunk)).await,
             None => false,
@@ -57,6 +94,11 @@ impl Shelf {
 
     /// A chunk that still is what it was.
     pub async fn read(&self, chunk: &Chunk) -> Option<Vec<u8>> {
+        let file = self.file.borrow().clone();
+        if let Some(file) = file {
+            let bytes = blob::read(&file, chunk.offset..chunk.end()).await.ok()?;
+            return chunk.verify(&bytes).ok().map(|()| bytes);
+        }
         let store = self.store()?;
         let bytes = store.read(&name(chunk)).await?;
         if chunk.verify(&bytes).is_ok() {
@@ -68,8 +110,12 @@ impl Shelf {
 
     /// Keeps a chunk; the first one that cannot be kept is the last one tried.
     pub async fn keep(&self, chunk: &Chunk, bytes: &[u8]) {
+        self.write(&name(chunk), bytes).await;
+    }
+
+    async fn write(&self, name: &str, bytes: &[u8]) {
         let Some(store) = self.store() else { return };
-        if let Err(error) = store.write(&name(chunk), bytes).await {
+        if let Err(error) = store.write(name, bytes).await {
             self.notice.set(Some(error));
             self.store.borrow_mut().take();
         }
@@ -78,6 +124,11 @@ impl Shelf {
     fn store(&self) -> Option<Rc<ChunkStore>> {
         self.store.borrow().clone()
     }
+}
+
+/// File name of the list of chunks of the file at an address.
+fn list_name(address: &str) -> String {
+    format!("list-{}", Hash::of(address.as_bytes()))
 }
 
 /// File name of a chunk.

@@ -5,8 +5,9 @@ use std::rc::{Rc, Weak};
 use door::{HostKeys, Invitation};
 use futures::future::{Either, abortable, select};
 use plan::MemberId;
-use session::{Fault, ModelReference};
+use session::Fault;
 use wasm_bindgen_futures::spawn_local;
+use web_sys::Blob;
 
 use super::{
     kept::{self, KeptRoom},
@@ -16,7 +17,7 @@ use crate::{
     clock::sleep,
     error::BrowserError,
     http::has_global,
-    messages::ToSession,
+    messages::{HostedModel, ToSession},
     random,
     signaling::{self, FirstContact, HOST_SEAT, Inbox, Letter, Seat},
 };
@@ -30,18 +31,26 @@ const AGAIN_MS: f64 = 1_000.0;
 const CONNECT_MS: f64 = 20_000.0;
 
 /// Starts a session and a room for it.
-pub async fn host(page: &Rc<Page>, model: ModelReference) -> Result<Invitation, Fault> {
+pub async fn host(
+    page: &Rc<Page>,
+    model: HostedModel,
+    file: Option<Blob>,
+) -> Result<Invitation, Fault> {
     check_browser()?;
     let keys = HostKeys::new(&random::bytes()?);
-    start_hosting(page, &model, &keys, None).await?;
+    start_hosting(page, &model, file, &keys, None).await?;
     let seat = signaling::create_room().await?;
     kept::claim(&seat.room).await?;
-    kept::keep_room(&KeptRoom {
-        options: page.options.clone(),
-        seat: seat.clone(),
-        keys: keys.clone(),
-        model,
-    });
+    // A page that is loaded again has lost its files.
+    match model {
+        HostedModel::File => kept::forget(),
+        model => kept::keep_room(&KeptRoom {
+            options: page.options.clone(),
+            seat: seat.clone(),
+            keys: keys.clone(),
+            model,
+        }),
+    }
     open_door(page, &seat);
     Ok(Invitation::new(&seat.room, &keys))
 }
@@ -56,7 +65,7 @@ pub async fn resume(page: &Rc<Page>, room: KeptRoom) -> Result<Invitation, Fault
         kept::forget();
         return Err(error.into());
     }
-    start_hosting(page, &model, &keys, kept::session()).await?;
+    start_hosting(page, &model, None, &keys, kept::session()).await?;
     let seat = signaling::reopen(&seat).await?;
     open_door(page, &seat);
     Ok(Invitation::new(&seat.room, &keys))
@@ -65,19 +74,21 @@ pub async fn resume(page: &Rc<Page>, room: KeptRoom) -> Result<Invitation, Fault
 /// Resolves when the model is open.
 async fn start_hosting(
     page: &Rc<Page>,
-    model: &ModelReference,
+    model: &HostedModel,
+    file: Option<Blob>,
     keys: &HostKeys,
     kept: Option<String>,
 ) -> Result<(), Fault> {
     let options = &page.options;
-    page.start_threads(&ToSession::Host {
+    let host = ToSession::Host {
         offer: options.offer(),
         model: model.clone(),
         context_columns: options.context_columns(),
         wire: options.wire(),
         keys: keys.clone(),
         kept,
-    })?;
+    };
+    page.start_threads(&host, file)?;
     page.wait_for(Awaited::Hosting).await?;
     Ok(())
 }
@@ -118,10 +129,11 @@ pub async fn join(page: &Rc<Page>, link: &str) -> Result<MemberId, Fault> {
     check_browser()?;
     let invitation = Invitation::parse(link)?;
     let seat = signaling::take_seat(&invitation.room).await?;
-    page.start_threads(&ToSession::Guest {
+    let guest = ToSession::Guest {
         offer: page.options.offer(),
         credentials: invitation.credentials(),
-    })?;
+    };
+    page.start_threads(&guest, None)?;
     *page.invitation.borrow_mut() = Some(invitation);
     knock(page, &seat).await
 }

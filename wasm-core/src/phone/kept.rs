@@ -4,13 +4,12 @@
 use door::HostKeys;
 use js_sys::{Object, Promise, Reflect};
 use serde::{Deserialize, Serialize};
-use session::ModelReference;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::Storage;
 
 use super::options::PhoneOptions;
-use crate::{clock::sleep, error::BrowserError, random, signaling::Seat};
+use crate::{clock::sleep, error::BrowserError, messages::HostedModel, random, signaling::Seat};
 
 /// Where the room is kept, and where its session.
 const ROOM: &str = "lingualinked.room";
@@ -32,7 +31,7 @@ pub struct KeptRoom {
     /// Of the room.
     pub keys: HostKeys,
     /// The room's.
-    pub model: ModelReference,
+    pub model: HostedModel,
 }
 
 /// Keeps a new room; nothing of an earlier one is left.

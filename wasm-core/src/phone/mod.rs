@@ -9,7 +9,7 @@ mod sight;
 use std::rc::Rc;
 
 use door::Invitation;
-use session::{Fault, ModelReference};
+use session::Fault;
 use wasm_bindgen::prelude::*;
 use wasm_streams::ReadableStream;
 
@@ -52,11 +52,12 @@ impl Phone {
         Ok(ReadableStream::from_stream(futures::StreamExt::map(events, Ok)).into_raw())
     }
 
-    /// Starts a room with a model `{id, file, manifest}`; resolves with `{room, invitation}` when guests may come. The invitation is the
+    /// Starts a room with a model: `{id, file, manifest}` of this server, a `File` or `Blob` of this device, or `{address, sha256?}` of a
+    /// file elsewhere. The latter two are read once from start to end before guests may come, which `reading` events tell. Resolves with `{room, invitation}` when guests may come. The invitation is the
     /// fragment of the room's link and contains its secret: show it to those who may join, and send it to no server.
     pub async fn host(&self, model: JsValue) -> Result<JsValue, JsValue> {
-        let model: ModelReference = value::from_js(model).map_err(rejection)?;
-        let invitation = contact::host(&self.page, model)
+        let (model, file) = options::hosted(model).map_err(rejection)?;
+        let invitation = contact::host(&self.page, model, file)
             .await
             .map_err(|fault| self.refuse(&fault))?;
         opened(&invitation)

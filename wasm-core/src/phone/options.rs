@@ -1,19 +1,25 @@
 //! What an embedding page gives: constructor options, a model, a request for text.
 
-use model::WireDtype;
+use model::{WireDtype, manifest::Hash};
 use serde::{Deserialize, Serialize};
+use session::ModelReference;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::Blob;
 
 use super::kept;
 use crate::{
     capability::DEFAULT_BUDGET_BYTES,
     error::BrowserError,
-    messages::{EngineChoice, Offer, Prompt, Question},
+    messages::{EngineChoice, HostedModel, Offer, Prompt, Question},
+    value,
 };
 
 /// Static KV columns unless the page says otherwise.
 const DEFAULT_CONTEXT_COLUMNS: u32 = 1024;
 /// Tokens of an answer unless the page says otherwise.
 const DEFAULT_MAX_TOKENS: u32 = 256;
+/// Where models may come from besides this server, unless the page says otherwise.
+const DEFAULT_MODEL_ORIGINS: [&str; 1] = ["https://huggingface.co"];
 /// Longest name others are shown.
 const MAX_NAME_CHARS: usize = 40;
 
@@ -26,6 +32,7 @@ pub struct PhoneOptions {
     engine: EngineChoice,
     budget_bytes: Option<u64>,
     client: Option<String>,
+    model_origins: Option<Vec<String>>,
     /// Address of the worker script; beside the module's script unless given.
     pub worker_url: Option<String>,
     context_columns: Option<u32>,
@@ -49,6 +56,10 @@ impl PhoneOptions {
             engine: self.engine,
             budget_bytes: self.budget_bytes.unwrap_or(DEFAULT_BUDGET_BYTES),
             client: self.client.clone(),
+            model_origins: self
+                .model_origins
+                .clone()
+                .unwrap_or_else(|| DEFAULT_MODEL_ORIGINS.map(str::to_owned).to_vec()),
             tab: kept::tab(),
         }
     }
@@ -64,6 +75,34 @@ impl PhoneOptions {
     /// Static KV columns.
     pub fn context_columns(&self) -> u32 {
         self.context_columns.unwrap_or(DEFAULT_CONTEXT_COLUMNS)
+    }
+}
+
+/// Argument of `host`, if it is no file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum Model {
+    Known(ModelReference),
+    Address {
+        address: String,
+        sha256: Option<Hash>,
+    },
+}
+
+/// A model that a page wants to start a room with, and the file, if it is one.
+///
+/// # Errors
+/// Neither a file, nor a reference, nor an address.
+pub fn hosted(model: JsValue) -> Result<(HostedModel, Option<Blob>), BrowserError> {
+    match model.dyn_into::<Blob>() {
+        Ok(file) => Ok((HostedModel::File, Some(file))),
+        Err(other) => {
+            let model = match value::from_js(other)? {
+                Model::Known(reference) => HostedModel::Known(reference),
+                Model::Address { address, sha256 } => HostedModel::Address { address, sha256 },
+            };
+            Ok((model, None))
+        }
     }
 }
 

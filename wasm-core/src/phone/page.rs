@@ -16,7 +16,7 @@ use plan::MemberId;
 use session::{Event, Fault};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::MessageChannel;
+use web_sys::{Blob, MessageChannel};
 
 use super::{
     contact, kept,
@@ -154,8 +154,12 @@ impl Page {
         })
     }
 
-    /// Starts both workers, joined by a port; `first` tells the session worker what it is for.
-    pub fn start_threads(self: &Rc<Self>, first: &ToSession) -> Result<(), BrowserError> {
+    /// Starts both workers, joined by a port; `first` tells the session worker what it is for. A host's model may be a file.
+    pub fn start_threads(
+        self: &Rc<Self>,
+        first: &ToSession,
+        file: Option<Blob>,
+    ) -> Result<(), BrowserError> {
         if self.threads.borrow().is_some() {
             return Err(BrowserError::Misuse {
                 detail: "this phone is in a room already".to_owned(),
@@ -186,7 +190,8 @@ impl Page {
             },
             &[ports.port1().into()],
         )?;
-        session.send_moving(first, &[ports.port2().into()])?;
+        let file: Vec<JsValue> = file.into_iter().map(JsValue::from).collect();
+        session.send_moving_and_copying(first, &[ports.port2().into()], &file)?;
         *self.threads.borrow_mut() = Some(Threads { session, engine });
         self.tell_sight();
         Ok(())

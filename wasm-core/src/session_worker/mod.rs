@@ -11,9 +11,7 @@ use door::{Credentials, Fingerprint, Fingerprints};
 use futures::{StreamExt, channel::mpsc};
 use model::{NumericClass, gguf};
 use plan::MemberId;
-use session::{
-    Asker, Command, Event, Fault, Host, HostConfig, Input, ModelReference, Output, Peer, PeerConfig,
-};
+use session::{Asker, Command, Event, Fault, Host, HostConfig, Input, Output, Peer, PeerConfig};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::MessagePort;
 
@@ -21,7 +19,7 @@ use crate::{
     channel::link::LinkEvent,
     clock::{Timer, now_whole_ms},
     error::{BrowserError, of_model},
-    messages::{FromEngine, FromSession, Offer, Question, ToEngine, ToSession},
+    messages::{FromEngine, FromSession, Offer, Opened, PageEvent, Question, ToEngine, ToSession},
     ports::{self, Parcel},
     random,
     threads::{self, Listening},
@@ -90,7 +88,6 @@ struct Written {
 
 /// What a page starts a room with.
 struct Hosting {
-    model: ModelReference,
     context_columns: u32,
     wire: model::WireDtype,
     kept: Option<String>,
@@ -98,12 +95,13 @@ struct Hosting {
 
 impl SessionWorker {
     fn start(first: Parcel<ToSession>, to_loop: ToLoop) -> Option<Self> {
-        let engine: MessagePort = first.values.into_iter().next()?.dyn_into().ok()?;
+        let mut values = first.values.into_iter();
+        let engine: MessagePort = values.next()?.dyn_into().ok()?;
         let engine_listening = threads::listen(&engine, {
             let to_loop = to_loop.clone();
             move |parcel: Parcel<FromEngine>| tell(&to_loop, Happening::Engine(parcel.message))
         });
-        let (offer, credentials, opening) = match first.message {
+        let (offer, credentials, hosted) = match first.message {
             ToSession::Host {
                 offer,
                 model,
@@ -114,16 +112,19 @@ impl SessionWorker {
             } => (
                 offer,
                 Credentials::Host(keys),
-                Some(Hosting {
+                Some((
                     model,
-                    context_columns,
-                    wire,
-                    kept,
-                }),
+                    Hosting {
+                        context_columns,
+                        wire,
+                        kept,
+                    },
+                )),
             ),
             ToSession::Guest { offer, credentials } => (offer, credentials, None),
             _ => return None,
         };
+        let (model, opening) = hosted.unzip();
         let worker = Self {
             to_loop,
             offer,
@@ -139,8 +140,12 @@ impl SessionWorker {
             timer: None,
             hidden: false,
         };
-        if let Some(hosting) = &worker.opening {
-            worker.to_engine(&ToEngine::Open(hosting.model.clone()));
+        if let Some(model) = model {
+            let file: Vec<JsValue> = values.collect();
+            let open = ports::send_copying(&worker.engine, &ToEngine::Open(model), &file);
+            if let Err(error) = open {
+                threads::report(&error.to_string());
+            }
         }
         Some(worker)
     }
@@ -261,11 +266,18 @@ impl SessionWorker {
 
     fn on_engine(&mut self, message: FromEngine) {
         match message {
-            FromEngine::Opened(header) => {
+            FromEngine::Reading {
+                bytes_done,
+                bytes_total,
+            } => self.tell_page(value::to_js(&PageEvent::Reading {
+                bytes_done,
+                bytes_total,
+            })),
+            FromEngine::Opened(opened) => {
                 let Some(hosting) = self.opening.take() else {
                     return;
                 };
-                match header.and_then(|header| self.start_hosting(&header, hosting)) {
+                match opened.and_then(|opened| self.start_hosting(opened, hosting)) {
                     Ok(()) => self.to_page(&FromSession::Hosting),
                     Err(fault) => self.to_page(&FromSession::Failed(fault)),
                 }
@@ -351,8 +363,8 @@ impl SessionWorker {
         true
     }
 
-    fn start_hosting(&mut self, header: &[u8], hosting: Hosting) -> Result<(), Fault> {
-        let header = parsed(header)?;
+    fn start_hosting(&mut self, opened: Opened, hosting: Hosting) -> Result<(), Fault> {
+        let header = parsed(&opened.header)?;
         let graph = model::arch::build(&header).map_err(|error| of_model(&error))?;
         self.chat = Some(Chat::new(&header)?);
         let class = NumericClass {
@@ -372,7 +384,7 @@ impl SessionWorker {
             budget_bytes,
             class,
             engine: engine.into(),
-            model: hosting.model,
+            model: opened.model,
             members_may_ask: true,
         })?;
         self.start_machine(Machine::host(host, self.credentials.clone()));
@@ -500,21 +512,21 @@ impl SessionWorker {
         if let Event::Ready { .. } | Event::Token { .. } | Event::Finished { .. } = event {
             self.keep();
         }
-        match value {
-            Ok(value) => {
-                if let Err(error) =
-                    ports::send_copying(&threads::scope(), &FromSession::Event, &[value])
-                {
-                    threads::report(&error.to_string());
-                }
-            }
-            Err(error) => threads::report(&error.to_string()),
-        }
+        self.tell_page(value);
         if let Event::Failed { fault, fatal: true } = event {
             self.to_page(&FromSession::Failed(fault));
         }
         if over {
             self.to_page(&FromSession::Over);
+        }
+    }
+
+    fn tell_page(&self, event: Result<JsValue, BrowserError>) {
+        let told = event.and_then(|event| {
+            ports::send_copying(&threads::scope(), &FromSession::Event, &[event])
+        });
+        if let Err(error) = told {
+            threads::report(&error.to_string());
         }
     }
 

@@ -1,5 +1,5 @@
 // A room as a developer sees it.
-import type { Fault, MemberView, ModelEntry, Phone, PhoneOptions, Plan, Request, SessionEvent } from "../facade.js";
+import type { Fault, HostedModel, MemberView, ModelEntry, Phone, PhoneOptions, Plan, Request, SessionEvent } from "../facade.js";
 import { isNotice } from "../faults.js";
 import { models } from "../models.js";
 import { Classifier, type Classification, type ClassifyRequest } from "../tasks/classify.js";
@@ -25,8 +25,8 @@ export interface SessionOptions extends Abortable {
 }
 
 export interface CreateOptions extends SessionOptions {
-  /** Id of a model of this page's server; its first unless given. */
-  model?: string;
+  /** Id of a model of this page's server, its first unless given; or a GGUF file of this device, which is read once and sent to no server. */
+  model?: string | Blob;
   /** Most tokens of question and answer together; 1024 unless given. */
   contextColumns?: number;
   /** Page that other phones open; this page unless given. */
@@ -34,9 +34,9 @@ export interface CreateOptions extends SessionOptions {
 }
 
 /** Where a room stands. */
-export type Phase = "waiting" | "planning" | "loading" | "ready" | "answering" | "over";
+export type Phase = "reading" | "waiting" | "planning" | "loading" | "ready" | "answering" | "over";
 
-/** Bytes of all phones together. */
+/** Bytes of all phones together; while `reading`, of the model's file. */
 export interface Progress {
   phase: Phase;
   loadedBytes: number;
@@ -64,9 +64,10 @@ const LEFT: Fault = { code: "session.left", message: "this page left the room", 
 
 /** Starts a room on this page's server. */
 export async function createSession(options: CreateOptions = {}): Promise<Session> {
-  const model = await guarded(options, () => chosen(options.model));
-  return opened("host", options, model.id, async (phone) => {
-    const { invitation } = await phone.host({ id: model.id, file: model.file, manifest: model.manifest });
+  const { model } = options;
+  const { name, hosted } = await guarded(options, () => (model instanceof Blob ? ofDevice(model) : chosen(model)));
+  return opened("host", options, name, async (phone) => {
+    const { invitation } = await phone.host(hosted);
     return new URL(`#${invitation}`, options.joinUrl ?? location.href).href;
   });
 }
@@ -79,10 +80,20 @@ export async function joinSession(url: string | URL, options: SessionOptions = {
   });
 }
 
-async function chosen(id: string | undefined): Promise<ModelEntry> {
+/** What a room is started with, and what answers call it. */
+interface Hosted {
+  name: string;
+  hosted: HostedModel;
+}
+
+async function ofDevice(file: Blob): Promise<Hosted> {
+  return { name: file instanceof File ? file.name : "file", hosted: file };
+}
+
+async function chosen(id: string | undefined): Promise<Hosted> {
   const known = await models();
-  const model = id === undefined ? known[0] : known.find((entry) => entry.id === id);
-  if (model) return model;
+  const model: ModelEntry | undefined = id === undefined ? known[0] : known.find((entry) => entry.id === id);
+  if (model) return { name: model.id, hosted: { id: model.id, file: model.file, manifest: model.manifest } };
   throw new LinguaLinkedError({ code: "model.unknown", message: "this server has no such model", remedy: "Start it with --model FILE, or choose one of models.list()." });
 }
 
@@ -90,11 +101,11 @@ async function opened(role: Session["role"], options: CreateOptions, model: stri
   return guarded(options, async () => {
     const { Phone } = await load(options.wasmUrl);
     const phone = new Phone(phoneOptions(options));
-    const events = phone.events();
+    const session = new Session(phone, role, model, options.onProgress);
     try {
-      const entered = enter(phone);
-      const url = await (options.signal ? Promise.race([entered, aborted(options.signal)]) : entered);
-      return new Session(phone, events, role, url, model, options.onProgress);
+      const entering = enter(phone);
+      session.entered(await (options.signal ? Promise.race([entering, aborted(options.signal)]) : entering));
+      return session;
     } catch (thrown) {
       leave(phone);
       throw thrown;
@@ -149,15 +160,13 @@ export class Session {
   #classifier = new Classifier(this.#wholeAnswer);
 
   #phone: Phone;
+  #url = "";
   #onProgress: ((progress: Progress) => void) | undefined;
 
   /** @internal */
   constructor(
     phone: Phone,
-    events: ReadableStream<SessionEvent>,
     readonly role: "host" | "guest",
-    /** Link for the other phones; keep its fragment secret: it lets in. */
-    readonly url: string,
     model: string,
     onProgress: ((progress: Progress) => void) | undefined,
   ) {
@@ -169,7 +178,17 @@ export class Session {
     this.plan = this.#plan = new Source<Plan | undefined>(undefined, ended);
     this.stats = this.#stats = new Source<Stats>({ phase: "waiting", neededBytes: undefined, offeredBytes: undefined, tokPerS: undefined, msToFirstToken: undefined }, ended);
     this.chat = { completions: completions(model, (request, options) => this.#ask(request, options)) };
-    this.#follow(events).catch((thrown: unknown) => this.#end(errorOf(thrown)));
+    this.#follow(phone.events()).catch((thrown: unknown) => this.#end(errorOf(thrown)));
+  }
+
+  /** Link for the other phones; keep its fragment secret: it lets in. */
+  get url(): string {
+    return this.#url;
+  }
+
+  /** @internal */
+  entered(url: string): void {
+    this.#url = url;
   }
 
   /** Aborts when the room is over; its reason says why. */
@@ -261,7 +280,12 @@ export class Session {
   }
 
   #apply(event: SessionEvent): void {
+    if (this.stats.value.phase === "reading" && event.type !== "reading") this.#note({ phase: "waiting" });
     switch (event.type) {
+      case "reading":
+        if (this.stats.value.phase !== "reading") this.#stats.set({ ...this.stats.value, phase: "reading" });
+        this.#onProgress?.({ phase: "reading", loadedBytes: event.bytesDone, totalBytes: event.bytesTotal });
+        break;
       case "members":
         this.#setMembers(event.members);
         break;
