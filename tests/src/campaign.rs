@@ -321,7 +321,9 @@ impl<'a> Play<'a> {
                 _ => Mischief::Corrupt,
             }),
             20 => Trouble::Mischief(Mischief::Delay(500 + r.below(5_500))),
-            21 | 22 => Trouble::Mischief(Mischief::Duplicate(r.below(5_000))),
+            // While what came first is still being computed on, or long after.
+            21 => Trouble::Mischief(Mischief::Duplicate(r.below(10))),
+            22 => Trouble::Mischief(Mischief::Duplicate(r.below(5_000))),
             23 => Trouble::ServerDown(1_000 + r.below(8_000)),
             24 => Trouble::OutOfKvMemory,
             25 => Trouble::Partition(500 + r.below(12_000)),
