@@ -3,9 +3,9 @@ import { EmulatedPhone } from "./chromium.mjs";
 
 const isReady = (event) => event.type === "ready";
 
-/** Opens `budgets.length` phones on the server at `url` and returns when all segments are loaded, or another event shows that the room `isOpen`; `open` may bring other phones. */
-export async function openRoom({ url, budgets, engine = "auto", contextColumns, wire, tell = () => {}, isOpen = isReady, open = EmulatedPhone.open }) {
-  const [model] = await (await fetch(`${url}/api/models`)).json();
+/** Opens `budgets.length` phones on the server at `url`, with its first model or the one given, and returns when all segments are loaded, or another event shows that the room `isOpen`; `open` may bring other phones. */
+export async function openRoom({ url, budgets, engine = "auto", contextColumns, wire, model, modelOrigins, tell = () => {}, isOpen = isReady, open = EmulatedPhone.open }) {
+  const [first] = await (await fetch(`${url}/api/models`)).json();
   const names = budgets.map((_, index) => (index === 0 ? "host" : `phone ${index}`));
   const phones = await Promise.all(names.map((name) => open(url, name)));
   try {
@@ -14,11 +14,12 @@ export async function openRoom({ url, budgets, engine = "auto", contextColumns, 
       if (budgets[index] !== undefined) options.budgetBytes = budgets[index];
       if (contextColumns) options.contextColumns = contextColumns;
       if (wire) options.wire = wire;
+      if (modelOrigins) options.modelOrigins = modelOrigins;
       await phone.start(options);
     }
     const [host, ...guests] = phones;
-    const { id, file, manifest } = model;
-    const { room, invitation } = await host.call("host", { id, file, manifest });
+    const { id, file, manifest } = first;
+    const { room, invitation } = await host.call("host", model ?? { id, file, manifest });
     tell(`room ${room}`);
     for (const guest of guests) await guest.call("join", invitation);
     tell(`${phones.length} phones connected; measuring`);
@@ -26,7 +27,7 @@ export async function openRoom({ url, budgets, engine = "auto", contextColumns, 
     await host.call("begin");
     const { plan } = await host.until((event) => event.type === "planned");
     await host.until(isOpen);
-    return { phones, host, model, plan, invitation };
+    return { phones, host, model: first, plan, invitation };
   } catch (error) {
     await closeRoom({ phones });
     throw error;

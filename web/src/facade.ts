@@ -16,14 +16,22 @@ export interface ModelEntry {
   file_bytes: number;
 }
 
-/** What a room may be started with: a model of this page's server, or a file of this device. */
-export type HostedModel = Pick<ModelEntry, "id" | "file" | "manifest"> | Blob;
+/** What a room may be started with: a model of this page's server, a file of this device, or one on another site. */
+export type HostedModel = Pick<ModelEntry, "id" | "file" | "manifest"> | Blob | ModelAddress;
+
+/** A GGUF file on another site, which must allow pages of others to read it (CORS) in parts (Range). */
+export interface ModelAddress {
+  address: string;
+  /** Of the whole file, 64 hexadecimal digits. */
+  sha256?: string;
+}
 
 export interface PhoneOptions {
   name: string;
   engine?: "auto" | "gpu" | "cpu";
   budgetBytes?: number;
   client?: string;
+  modelOrigins?: string[];
   workerUrl?: string;
   contextColumns?: number;
   wire?: "f32" | "f16";

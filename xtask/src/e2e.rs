@@ -28,6 +28,7 @@ const TESTS: &[(&str, &str, bool)] = &[
     ("faults-weights", TINY_MODEL, false),
     ("faults-reload", TINY_MODEL, false),
     ("sources", TINY_MODEL, false),
+    ("addresses", TINY_MODEL, false),
     ("https", TINY_MODEL, false),
     ("server", TINY_MODEL, false),
     ("door", TINY_MODEL, false),

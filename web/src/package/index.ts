@@ -1,5 +1,5 @@
 // The npm package: rooms of phones that run one language model, for your own page.
-export type { Fault, MemberView, Message, ModelEntry, Plan, Stage, UnitRange } from "../facade.js";
+export type { Fault, MemberView, Message, ModelAddress, ModelEntry, Plan, Stage, UnitRange } from "../facade.js";
 export type { ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, Completions, FinishReason, Usage } from "./chat.js";
 export { LinguaLinkedError } from "./error.js";
 export { models, type Model } from "./models.js";

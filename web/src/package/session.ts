@@ -1,5 +1,5 @@
 // A room as a developer sees it.
-import type { Fault, HostedModel, MemberView, ModelEntry, Phone, PhoneOptions, Plan, Request, SessionEvent } from "../facade.js";
+import type { Fault, HostedModel, MemberView, ModelAddress, ModelEntry, Phone, PhoneOptions, Plan, Request, SessionEvent } from "../facade.js";
 import { isNotice } from "../faults.js";
 import { models } from "../models.js";
 import { Classifier, type Classification, type ClassifyRequest } from "../tasks/classify.js";
@@ -17,6 +17,8 @@ export interface SessionOptions extends Abortable {
   engine?: "auto" | "gpu" | "cpu";
   /** Memory for weights, cache and scratch that this page offers; 1 GiB unless given. */
   budgetBytes?: number;
+  /** Sites from which a room's model may come besides this page's server; `https://huggingface.co` unless given. The page's policy must allow them too. */
+  modelOrigins?: string[];
   /** Where `lingualinked_bg.wasm` is, if not beside the package's script. */
   wasmUrl?: string | URL;
   /** Where `worker.js` is, if not beside the package's script. */
@@ -25,8 +27,11 @@ export interface SessionOptions extends Abortable {
 }
 
 export interface CreateOptions extends SessionOptions {
-  /** Id of a model of this page's server, its first unless given; or a GGUF file of this device, which is read once and sent to no server. */
-  model?: string | Blob;
+  /**
+   * Id of a model of this page's server, its first unless given; or a GGUF file of this device, which is read once and sent to no server; or
+   * one on another site, which this page reads once, and of which the others fetch their parts.
+   */
+  model?: string | Blob | ModelAddress;
   /** Most tokens of question and answer together; 1024 unless given. */
   contextColumns?: number;
   /** Page that other phones open; this page unless given. */
@@ -65,7 +70,7 @@ const LEFT: Fault = { code: "session.left", message: "this page left the room", 
 /** Starts a room on this page's server. */
 export async function createSession(options: CreateOptions = {}): Promise<Session> {
   const { model } = options;
-  const { name, hosted } = await guarded(options, () => (model instanceof Blob ? ofDevice(model) : chosen(model)));
+  const { name, hosted } = await guarded(options, async () => (typeof model === "object" ? elsewhere(model) : chosen(model)));
   return opened("host", options, name, async (phone) => {
     const { invitation } = await phone.host(hosted);
     return new URL(`#${invitation}`, options.joinUrl ?? location.href).href;
@@ -86,8 +91,9 @@ interface Hosted {
   hosted: HostedModel;
 }
 
-async function ofDevice(file: Blob): Promise<Hosted> {
-  return { name: file instanceof File ? file.name : "file", hosted: file };
+function elsewhere(model: Blob | ModelAddress): Hosted {
+  if ("address" in model) return { name: model.address, hosted: model };
+  return { name: model instanceof File ? model.name : "file", hosted: model };
 }
 
 async function chosen(id: string | undefined): Promise<Hosted> {
@@ -132,13 +138,14 @@ async function guarded<T>({ signal }: Abortable, work: () => Promise<T>): Promis
   }
 }
 
-function phoneOptions({ name = "page", engine, budgetBytes, contextColumns, workerUrl }: CreateOptions): PhoneOptions {
+function phoneOptions({ name = "page", engine, budgetBytes, contextColumns, modelOrigins, workerUrl }: CreateOptions): PhoneOptions {
   return {
     name,
     workerUrl: String(workerUrl ?? new URL("./worker.js", import.meta.url)),
     ...(engine !== undefined && { engine }),
     ...(budgetBytes !== undefined && { budgetBytes }),
     ...(contextColumns !== undefined && { contextColumns }),
+    ...(modelOrigins !== undefined && { modelOrigins }),
   };
 }
 

@@ -1,0 +1,89 @@
+// Models at an address: a site beside the server, which sends on to another for the bytes, as sites with models do.
+import { after, before, test } from "node:test";
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:https";
+import { OwnServer } from "./own-server.mjs";
+import { ask, Fleet, members, openRoom } from "./room.mjs";
+
+const REQUEST = { prompt: "abcdefgh".repeat(6), maxTokens: 24, temperature: 0 };
+const file = await readFile(process.env.LINGUALINKED_MODEL);
+const sha256 = createHash("sha256").update(file).digest("hex");
+
+/** That of the server, which browsers of these tests trust. */
+const pem = process.env.LINGUALINKED_CERTIFICATE;
+const certificate = { cert: await readFile(pem), key: await readFile(pem.replace(/\.pem$/, ".key")) };
+
+/** A site that `answers`, and the origin it has. */
+async function open(answers) {
+  const site = createServer(certificate, (request, response) => {
+    response.setHeader("access-control-allow-origin", "*");
+    if (request.method === "OPTIONS") return response.writeHead(204, { "access-control-allow-headers": "range" }).end();
+    return answers(request, response);
+  });
+  await once(site.listen(0, "127.0.0.1"), "listening");
+  return { origin: `https://127.0.0.1:${site.address().port}`, close: () => site.close() };
+}
+
+let sent_bytes = 0;
+const store = await open(({ headers }, response) => {
+  const [, first, last] = headers.range.match(/bytes=(\d+)-(\d+)/).map(Number);
+  const part = file.subarray(first, last + 1);
+  sent_bytes += part.length;
+  const range = `bytes ${first}-${first + part.length - 1}/${file.length}`;
+  response.writeHead(206, { "content-range": range, "access-control-expose-headers": "content-range" }).end(part);
+});
+const site = await open(({ url }, response) => {
+  if (url.startsWith("/model.gguf")) return response.writeHead(302, { location: `${store.origin}/bytes` }).end();
+  // It ignores the range.
+  if (url === "/whole.gguf") return response.writeHead(200).end(file);
+  return response.writeHead(404).end();
+});
+
+const address = `${site.origin}/model.gguf`;
+const fleet = new Fleet();
+let server;
+before(async () => {
+  server = await OwnServer.start(0, ["--model-origin", site.origin, store.origin]);
+});
+after(async () => {
+  await fleet.close();
+  await server.kill();
+  site.close();
+  store.close();
+});
+
+const options = (model, budgets, modelOrigins = [site.origin]) => ({ url: server.url, engine: "cpu", contextColumns: 512, budgets, model, modelOrigins });
+const rooms = (model, budgets) => fleet.open(options(model, budgets));
+
+test("two phones answer from an address; the guest fetches its part, and the answer is that of the server's model", async () => {
+  const { ids } = await ask(await rooms(undefined, [undefined]), REQUEST);
+  const room = await rooms({ address, sha256 }, [900_000, 800_000]);
+  assert.ok(room.plan.stages.length > 2, "the guest works");
+  assert.deepEqual((await ask(room, REQUEST)).ids, ids);
+  const [host, guest] = members(room);
+  assert.equal(host.fetched_bytes, 0, "it kept what it read");
+  assert.equal(guest.fetched_bytes + guest.from_room_bytes, guest.assigned_bytes);
+  const read = room.host.events.filter(({ type }) => type === "reading");
+  assert.deepEqual([read[0].bytesDone, read.at(-1).bytesDone], [0, file.length]);
+});
+
+test("the second time nothing is read", async () => {
+  const before = sent_bytes;
+  const room = await rooms({ address, sha256 }, [undefined]);
+  assert.equal(sent_bytes, before);
+  assert.deepEqual(room.host.events.filter(({ type }) => type === "reading"), []);
+});
+
+for (const [what, model, code, origins] of [
+  ["a file that is another", { address: `${site.origin}/model.gguf?v=2`, sha256: "0".repeat(64) }, "model.other_file"],
+  ["nothing there", { address: `${site.origin}/nothing.gguf` }, "model.address_unreadable"],
+  ["a site without ranges", { address: `${site.origin}/whole.gguf` }, "model.address_unreadable"],
+  ["a site that the page does not allow", { address }, "model.foreign", []],
+]) {
+  test(`${what}: a typed error`, async () => {
+    await assert.rejects(openRoom(options(model, [undefined], origins)), ({ fault }) => fault.code === code);
+  });
+}
