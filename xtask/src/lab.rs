@@ -16,6 +16,9 @@ const PHONES: &str = "5";
 /// How the lab is set up.
 #[derive(Args)]
 pub struct Options {
+    /// Model of the server.
+    #[arg(long, default_value = TINY_MODEL)]
+    model: String,
     /// Options of the lab (`cargo run -p lab -- --help`), then `--` and a command; the tests of the network unless given.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
@@ -28,7 +31,7 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<(), Error> {
     build::build()?;
     npm_install("tests/browser")?;
-    lab(&options.arguments)
+    lab(&options.model, &options.arguments)
 }
 
 /// The tests of the network, with what is built.
@@ -42,10 +45,10 @@ pub fn test() -> Result<(), Error> {
         );
         return Ok(());
     }
-    lab(&[])
+    lab(TINY_MODEL, &[])
 }
 
-fn lab(arguments: &[String]) -> Result<(), Error> {
+fn lab(model: &str, arguments: &[String]) -> Result<(), Error> {
     let mut lab = program("cargo");
     lab.args(["run", "--quiet", "--package", "lab", "--"]);
     let mut parts = arguments.splitn(2, |argument| argument == "--");
@@ -56,7 +59,7 @@ fn lab(arguments: &[String]) -> Result<(), Error> {
         None => lab.args(["node", "--test", "tests/browser/lab.test.mjs"]),
     };
     lab.env("LINGUALINKED_SERVER", root().join(SERVER))
-        .env("LINGUALINKED_MODEL", root().join(TINY_MODEL))
+        .env("LINGUALINKED_MODEL", root().join(model))
         .env("LINGUALINKED_WEB", root().join(WEB));
     succeed(&mut lab)
 }
