@@ -85,6 +85,22 @@ pub enum StartError {
         /// What is wrong with it.
         error: ModelError,
     },
+    /// No such catalogue, or no right to read it.
+    #[error("cannot read the catalogue {}: {detail}", file.display())]
+    CatalogueUnreadable {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        detail: String,
+    },
+    /// A file that is no catalogue.
+    #[error("{} is no catalogue: {detail}", file.display())]
+    CatalogueMalformed {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
 }
 
 impl StartError {
@@ -102,6 +118,8 @@ impl StartError {
             Self::System { .. } => "server.system",
             Self::ModelUnreadable { .. } => "model.unreadable",
             Self::Model { error, .. } => error.code(),
+            Self::CatalogueUnreadable { .. } => "catalogue.unreadable",
+            Self::CatalogueMalformed { .. } => "catalogue.malformed",
         }
     }
 
@@ -132,6 +150,12 @@ impl StartError {
                 "Check the path after --model and the rights of the file."
             }
             Self::Model { error, .. } => error.remedy(),
+            Self::CatalogueUnreadable { .. } => {
+                "Check the path after --catalogue and the rights of the file."
+            }
+            Self::CatalogueMalformed { .. } => {
+                "Write it like signaling-server/catalogue.json, which docs/operators.md explains."
+            }
         }
     }
 }

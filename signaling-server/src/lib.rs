@@ -3,6 +3,7 @@
 //! Whatever members say to each other is opaque here and never logged; prompts, tokens and activations never come here.
 
 pub mod api;
+pub mod catalogue;
 pub mod clock;
 pub mod counts;
 pub mod error;

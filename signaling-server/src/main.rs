@@ -9,6 +9,7 @@ use options::Options;
 use signaling_server::{
     StartError,
     api::App,
+    catalogue::Catalogue,
     clock::SystemClock,
     gate::Gate,
     log,
@@ -41,12 +42,15 @@ async fn run(options: Options) -> Result<(), StartError> {
     let files = options.model.clone();
     let shelf =
         tokio::task::spawn_blocking(move || Shelf::read(&files, |line| tracing::info!("{line}")));
+    let catalogue = options.catalogue.as_deref().map(Catalogue::read);
+    let catalogue = catalogue.transpose()?.unwrap_or_default();
     let shelf = shelf.await.map_err(|error| system(&error))??;
     let clock = Arc::new(SystemClock::start());
     let app = App {
         rooms: Arc::new(Rooms::new(limits.clone(), clock.clone())),
         visitors: Arc::new(Visitors::new(limits.clone(), clock)),
         shelf: Arc::new(shelf),
+        catalogue: Arc::new(catalogue),
         counts: Arc::default(),
         traffic: Arc::new(Traffic::default()),
     };
@@ -54,7 +58,8 @@ async fn run(options: Options) -> Result<(), StartError> {
         limits: limits.clone(),
         behind_proxy: options.behind_proxy,
     };
-    let router = serve::router(app.clone(), gate, &options.web, &options.model_origin);
+    let origins = [&options.model_origin[..], &app.catalogue.origins].concat();
+    let router = serve::router(app.clone(), gate, &options.web, &origins);
     announce(&entrances, &machine)?;
     serve::serve(entrances, router, app, &limits, stop).await;
     Ok(())

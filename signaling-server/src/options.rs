@@ -17,6 +17,9 @@ pub struct Options {
     /// Model files (GGUF)
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub model: Vec<PathBuf>,
+    /// List of models on other sites (JSON) that pages may start rooms with
+    #[arg(long, value_name = "FILE")]
+    pub catalogue: Option<PathBuf>,
     /// Folder of the built page
     #[arg(long, value_name = "DIR", default_value = "dist/web")]
     pub web: PathBuf,

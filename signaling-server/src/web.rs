@@ -54,6 +54,20 @@ impl FromStr for ModelOrigin {
     }
 }
 
+impl ModelOrigin {
+    /// Of a file's address.
+    ///
+    /// # Errors
+    /// It is none of a file on another server.
+    pub fn of(address: &str) -> Result<Self, &'static str> {
+        let path = address.match_indices('/').nth(2);
+        let origin = path.and_then(|(at, _)| address.get(..at));
+        origin
+            .ok_or("give an address such as https://models.example.org/model.gguf")?
+            .parse()
+    }
+}
+
 /// No script but the page's own, no frames, nothing from or to elsewhere but models.
 fn content_security_policy(model_origins: &[ModelOrigin]) -> Option<HeaderValue> {
     let origins: String = model_origins

@@ -35,6 +35,13 @@ async fn models_are_listed_by_the_id_of_their_manifest() {
 }
 
 #[tokio::test]
+async fn without_a_catalogue_it_is_empty() {
+    let answer = Server::start().get("/api/catalogue").await;
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert_eq!(answer.json(), serde_json::json!([]));
+}
+
+#[tokio::test]
 async fn every_chunk_fetched_by_range_is_what_the_manifest_says() {
     let server = Server::start();
     let (file, manifest) = reference(&server).await;

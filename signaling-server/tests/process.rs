@@ -70,6 +70,32 @@ fn a_model_that_cannot_be_served_is_named_with_its_remedy() {
 }
 
 #[test]
+fn pages_hear_of_the_catalogue_and_may_fetch_from_its_sites() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("catalogue.json");
+    let address = "https://models.example/a/b.gguf";
+    let catalogue = serde_json::json!({
+        "redirects": ["https://*.store.example"],
+        "models": [{ "name": "a", "address": address, "file_bytes": 7, "licence": "MIT" }]
+    });
+    fs::write(&file, catalogue.to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    let origin = "https://other.example";
+    let server = Running::start(&["--port", "0", "--catalogue", file, "--model-origin", origin]);
+    let answer = server.ask("GET /api/catalogue HTTP/1.1");
+    assert!(answer.contains(address), "{answer}");
+    let sites =
+        "connect-src 'self' https://other.example https://*.store.example https://models.example;";
+    assert!(answer.contains(sites), "{answer}");
+
+    let said = failure(&["--port", "0", "--catalogue", "absent.json"]);
+    assert!(said.contains("error[catalogue.unreadable]: "), "{said}");
+    fs::write(file, "[]").unwrap();
+    let said = failure(&["--port", "0", "--catalogue", file]);
+    assert!(said.contains("error[catalogue.malformed]: "), "{said}");
+}
+
+#[test]
 fn it_ends_with_whoever_started_it() {
     let mut program = program::program(&["--port", "0", "--stop-with-stdin"]);
     let mut child = program.stdin(Stdio::piped()).spawn().unwrap();

@@ -3,9 +3,12 @@ import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:https";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { OwnServer } from "./own-server.mjs";
+import { Person } from "./person.mjs";
 import { ask, Fleet, members, openRoom } from "./room.mjs";
 
 const REQUEST = { prompt: "abcdefgh".repeat(6), maxTokens: 24, temperature: 0 };
@@ -44,13 +47,20 @@ const site = await open(({ url }, response) => {
 
 const address = `${site.origin}/model.gguf`;
 const fleet = new Fleet();
+const NAME = "A model elsewhere";
+let folder;
 let server;
 before(async () => {
-  server = await OwnServer.start(0, ["--model-origin", site.origin, store.origin]);
+  folder = await mkdtemp(join(tmpdir(), "lingualinked-addresses-"));
+  const catalogue = join(folder, "catalogue.json");
+  const models = [{ name: NAME, address, file_bytes: file.length, licence: "MIT", sha256 }];
+  await writeFile(catalogue, JSON.stringify({ redirects: [store.origin], models }));
+  server = await OwnServer.start(0, ["--catalogue", catalogue]);
 });
 after(async () => {
   await fleet.close();
   await server.kill();
+  await rm(folder, { recursive: true });
   site.close();
   store.close();
 });
@@ -87,3 +97,37 @@ for (const [what, model, code, origins] of [
     await assert.rejects(openRoom(options(model, [undefined], origins)), ({ fault }) => fault.code === code);
   });
 }
+
+test("two people answer with a model of the catalogue; the host's page may be loaded again", async () => {
+  const host = await Person.arrive(server.url);
+  const begin = host.page.getByRole("button", { name: "Start a room" }).and(host.page.locator(":enabled"));
+  let guest;
+  try {
+    await begin.waitFor();
+    await host.page.getByLabel("Model", { exact: true }).selectOption(NAME);
+    await host.sees(`from ${new URL(site.origin).host}, licence: MIT`);
+    await host.offers(1_000_000);
+    await begin.click();
+    await host.sees("Invite phones");
+    await host.press("Copy");
+    await host.sees("Copied");
+    guest = await Person.arrive(await host.page.evaluate(() => navigator.clipboard.readText()));
+    await guest.page.getByRole("button", { name: "Join" }).and(guest.page.locator(":enabled")).waitFor();
+    await guest.offers(1_000_000);
+    await guest.press("Join");
+    await guest.sees("This phone is part of the room");
+    await host.page.getByRole("button", { name: "Begin" }).and(host.page.locator(":enabled")).click();
+    await host.sees("Ready on 2 phones.");
+    await host.asks("abcdefgh");
+    await host.page.locator(".turn").getByText(/tok\/s on 2 phones/).waitFor();
+
+    const before = sent_bytes;
+    await host.page.reload();
+    await host.sees("Ready on 2 phones.");
+    assert.equal(sent_bytes, before, "it was kept");
+    assert.deepEqual([host.problems, guest.problems], [[], []]);
+  } finally {
+    await host.browser.close();
+    await guest?.browser.close();
+  }
+});

@@ -26,6 +26,13 @@ export interface ModelAddress {
   sha256?: string;
 }
 
+/** A model on another site that this page's server recommends. */
+export interface CatalogueEntry extends ModelAddress {
+  name: string;
+  file_bytes: number;
+  licence: string;
+}
+
 export interface PhoneOptions {
   name: string;
   engine?: "auto" | "gpu" | "cpu";

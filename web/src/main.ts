@@ -3,8 +3,10 @@ import { stayAwake } from "./awake";
 import { el, fill } from "./dom";
 import { faultCard, faultOf, loadFault } from "./errors";
 import type { Fault, HostedModel, Phone, PhoneOptions } from "./facade";
+import { isFault } from "./faults";
 import { confirmLeave } from "./leave";
 import { invitationOfPage } from "./link";
+import { modelOrigins } from "./models";
 import { keepOnReload, keptPage, type Kept } from "./reload";
 import { Room } from "./room";
 import { preferredLanguage, rememberLanguage, say, useLanguage, type Language } from "./strings";
@@ -109,9 +111,9 @@ async function join(invited: string, options: PhoneOptions): Promise<Fault | und
 async function newPhone(options: PhoneOptions): Promise<Phone | undefined> {
   try {
     const { Phone } = await load();
-    return new Phone(options);
+    return new Phone({ ...options, modelOrigins: await modelOrigins() });
   } catch (thrown) {
-    problem = loadFault(thrown);
+    problem = isFault(thrown) ? thrown : loadFault(thrown);
     return undefined;
   }
 }

@@ -1,5 +1,5 @@
-// Models of this page's server, and what this browser keeps of them.
-import type { Fault, ModelEntry } from "./facade.js";
+// Models of this page's server, those on other sites that it knows, and what this browser keeps of its own.
+import type { CatalogueEntry, Fault, ModelEntry } from "./facade.js";
 import { load } from "./wasm.js";
 
 /** What the page needs of a model's manifest. */
@@ -17,6 +17,16 @@ export interface Stored {
 
 export async function models(): Promise<ModelEntry[]> {
   return (await json("/api/models")) as ModelEntry[];
+}
+
+/** Models on other sites. */
+export async function catalogue(): Promise<CatalogueEntry[]> {
+  return (await json("/api/catalogue")) as CatalogueEntry[];
+}
+
+/** Sites that this page's server allows rooms to have their model from. */
+export async function modelOrigins(): Promise<string[]> {
+  return (await catalogue()).map(({ address }) => new URL(address).origin);
 }
 
 /** What is kept of each of `known`, and of others; what nothing is kept of is not listed. */

@@ -1,14 +1,21 @@
-// Which model a room is started with: one of the server's, or a file of this device.
+// Which model a room is started with: one of the server's, one on another site, or a file of this device.
 import { el, fill } from "./dom";
 import { faultCard, faultOf } from "./errors";
-import type { HostedModel, ModelEntry } from "./facade";
+import type { CatalogueEntry, HostedModel, ModelEntry } from "./facade";
 import { field, option } from "./field";
 import { bytes } from "./format";
-import { models } from "./models";
+import { catalogue, models } from "./models";
 import { say } from "./strings";
 
-/** Value of the choice that is a file; no model's id. */
+/** Value of the choice that is a file; no model's id and no address. */
 const FILE = "file";
+
+interface Choice {
+  value: string;
+  name: string;
+  model: HostedModel;
+  note: string;
+}
 
 export class Picker {
   readonly element = el("div", { class: "model" }, el("p", { class: "muted", role: "status" }, say.modelsLoading));
@@ -16,7 +23,7 @@ export class Picker {
   #note = el("p", { id: "model-note", class: "muted" });
   #file = el("input", { id: "file", type: "file", accept: ".gguf", "aria-describedby": "model-note" });
   #fileField = field("file", say.modelFile, this.#file);
-  #known: ModelEntry[] = [];
+  #choices = new Map<string, Choice>();
 
   /** `changed` is called whenever another model, or none, is chosen. */
   constructor(readonly changed: () => void) {
@@ -25,32 +32,46 @@ export class Picker {
   }
 
   get chosen(): HostedModel | undefined {
-    if (this.#select.value === FILE) return this.#file.files?.[0];
-    const model = this.#entry;
-    return model && { id: model.id, file: model.file, manifest: model.manifest };
+    return this.#isFile ? this.#file.files?.[0] : this.#choices.get(this.#select.value)?.model;
   }
 
-  get #entry(): ModelEntry | undefined {
-    return this.#known.find(({ id }) => id === this.#select.value);
+  get #isFile(): boolean {
+    return this.#select.value === FILE;
   }
 
   async #list(): Promise<void> {
+    let here: Choice[] = [];
+    let elsewhere: Choice[] = [];
     let problem: HTMLElement | undefined;
     try {
-      this.#known = await models();
+      here = (await models()).map(ofServer);
+      elsewhere = (await catalogue()).map(ofOtherSite);
     } catch (thrown) {
       problem = faultCard(faultOf(thrown), el("button", { type: "button", onclick: () => void this.#list() }, say.retry));
     }
-    const entries = this.#known.map(({ id, name }, index) => option(id, name, index === 0));
-    fill(this.#select, ...entries, option(FILE, say.modelOfDevice, this.#known.length === 0));
+    this.#choices = new Map([...here, ...elsewhere].map((choice) => [choice.value, choice]));
+    const others = elsewhere.length > 0 && el("optgroup", { label: say.modelsElsewhere }, ...elsewhere.map(asOption));
+    fill(this.#select, ...here.map(asOption), option(FILE, say.modelOfDevice, false), others);
     fill(this.element, problem, field("model", say.model, this.#select), this.#fileField, this.#note);
     this.#refresh();
   }
 
   #refresh(): void {
-    const model = this.#entry;
-    this.#fileField.hidden = model !== undefined;
-    this.#note.textContent = model ? say.modelSize(bytes(model.file_bytes)) : say.modelFileNote;
+    this.#fileField.hidden = !this.#isFile;
+    this.#note.textContent = this.#choices.get(this.#select.value)?.note ?? say.modelFileNote;
     this.changed();
   }
+}
+
+function ofServer({ id, name, file, manifest, file_bytes }: ModelEntry): Choice {
+  return { value: id, name, model: { id, file, manifest }, note: say.modelSize(bytes(file_bytes)) };
+}
+
+function ofOtherSite({ name, address, sha256, file_bytes, licence }: CatalogueEntry): Choice {
+  const note = say.modelElsewhere(bytes(file_bytes), new URL(address).host, licence);
+  return { value: address, name, model: { address, ...(sha256 && { sha256 }) }, note };
+}
+
+function asOption({ value, name }: Choice): HTMLOptionElement {
+  return option(value, name, false);
 }

@@ -10,6 +10,9 @@ export const english = {
   modelsLoading: "Looking for models…",
   modelOfDevice: "A file on this device…",
   modelFile: "GGUF file",
+  modelsElsewhere: "On other sites",
+  modelElsewhere: (size: string, site: string, licence: string) =>
+    `${size} from ${site}, licence: ${licence}. This phone downloads all of it the first time, the others only their parts. ${site} sees who downloads.`,
   modelFileNote: "It is read here and sent to no server; the other phones get their parts from this one.",
   modelSize: (size: string) => `${size} in all; every phone downloads only its own part.`,
   startRoom: "Start a room",

@@ -9,6 +9,9 @@ export const korean: Strings = {
   modelsLoading: "모델을 찾는 중…",
   modelOfDevice: "이 기기의 파일…",
   modelFile: "GGUF 파일",
+  modelsElsewhere: "다른 사이트",
+  modelElsewhere: (size, site, licence) =>
+    `${site}에서 ${size}, 라이선스: ${licence}. 처음에는 이 휴대폰이 전부 내려받고, 다른 휴대폰은 자기 몫만 내려받습니다. 누가 내려받는지 ${site}에서 알 수 있습니다.`,
   modelFileNote: "여기서 읽고 어떤 서버에도 보내지 않습니다. 다른 휴대폰은 이 휴대폰에서 자기 몫을 받습니다.",
   modelSize: (size) => `전체 ${size}. 휴대폰마다 자기 몫만 내려받습니다.`,
   startRoom: "방 만들기",

@@ -28,7 +28,7 @@ const TESTS: &[(&str, &str, bool)] = &[
     ("faults-weights", TINY_MODEL, false),
     ("faults-reload", TINY_MODEL, false),
     ("sources", TINY_MODEL, false),
-    ("addresses", TINY_MODEL, false),
+    ("addresses", CHAT_MODEL, false),
     ("https", TINY_MODEL, false),
     ("server", TINY_MODEL, false),
     ("door", TINY_MODEL, false),
@@ -115,7 +115,7 @@ fn test(name: &str, model: &str, options: &Options) -> Result<(), Error> {
         plain: 0,
         https: Some(0),
     };
-    let server = Server::start(&root().join(model), ports)?;
+    let server = Server::start(&root().join(model), ports, &[])?;
     let mut node = program("node");
     node.arg("--test")
         .arg(format!("tests/browser/{name}.test.mjs"))

@@ -1,6 +1,9 @@
 //! The main job: serve the page, or let emulated phones answer.
 
-use std::path::PathBuf;
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -16,12 +19,18 @@ use crate::{
 /// The model that ./run downloads.
 pub const DEFAULT_MODEL: &str = "models/SmolLM2-135M-Instruct.Q4_1.gguf";
 
+/// Small open models on Hugging Face.
+const CATALOGUE: &str = "signaling-server/catalogue.json";
+
 /// What to run.
 #[derive(Args)]
 pub struct Options {
     /// Model file (GGUF), or its https address: it is downloaded once into models/.
     #[arg(long, default_value = DEFAULT_MODEL)]
     model: String,
+    /// Also offer the models on other sites that this file lists.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = CATALOGUE)]
+    catalogue: Option<PathBuf>,
     /// Port to listen on; 0 takes a free one. With --phones, 0 unless given.
     #[arg(long)]
     port: Option<u16>,
@@ -110,13 +119,14 @@ struct Question<'a> {
 pub fn run(options: &Options) -> Result<(), Error> {
     build::build()?;
     let model = model_file(&options.model)?;
+    let catalogue = catalogue(options.catalogue.as_deref());
     match (options.phones, &options.prompt) {
         (Some(phones), Some(prompt)) => {
             let ports = Ports {
                 plain: options.port.unwrap_or(0),
                 https: options.https.then(|| options.https_port.unwrap_or(0)),
             };
-            let server = Server::start(&model, ports)?;
+            let server = Server::start(&model, ports, &catalogue)?;
             let url = server.https.first().unwrap_or(&server.url);
             answer(options, url, phones, prompt)
         }
@@ -125,11 +135,17 @@ pub fn run(options: &Options) -> Result<(), Error> {
                 plain: options.port.unwrap_or(8080),
                 https: Some(options.https_port.unwrap_or(8443)),
             };
-            let server = Server::start(&model, ports)?;
+            let server = Server::start(&model, ports, &catalogue)?;
             invitation::print(&server);
             server.wait()
         }
     }
+}
+
+/// The server's options for it.
+fn catalogue(file: Option<&Path>) -> Vec<OsString> {
+    file.map(|file| vec!["--catalogue".into(), root().join(file).into()])
+        .unwrap_or_default()
 }
 
 /// A path, or where the file of an address is after its download.

@@ -36,7 +36,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
         plain: 0,
         https: None,
     };
-    let server = Server::start(&root().join(&options.model), ports)?;
+    let server = Server::start(&root().join(&options.model), ports, &[])?;
     succeed(
         program("node")
             .arg("tests/browser/sentiment.mjs")

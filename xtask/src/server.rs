@@ -1,6 +1,7 @@
 //! The signaling server as a child of this process.
 
 use std::{
+    ffi::OsString,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::Path,
@@ -42,13 +43,17 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts the server and waits until it listens.
+    /// Starts the server, with `more` options, and waits until it listens.
     ///
     /// # Errors
     /// It is not built, or it ended and said why.
-    pub fn start(model: &Path, ports: Ports) -> Result<Self, Error> {
+    pub fn start(model: &Path, ports: Ports, more: &[OsString]) -> Result<Self, Error> {
         let mut command = program(SERVER);
-        command.arg("--model").arg(model).args(["--web", WEB]);
+        command
+            .arg("--model")
+            .arg(model)
+            .args(["--web", WEB])
+            .args(more);
         command.args(["--port", &ports.plain.to_string()]);
         // However this process ends, the server ends with it.
         command.arg("--stop-with-stdin").stdin(Stdio::piped());

@@ -31,7 +31,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
         plain: 0,
         https: None,
     };
-    let server = Server::start(TINY_MODEL.as_ref(), ports)?;
+    let server = Server::start(TINY_MODEL.as_ref(), ports, &[])?;
     let mut shots = program("node");
     shots.arg("tests/browser/shots.mjs").args(&options.out);
     succeed(shots.env("LINGUALINKED_URL", &server.url))

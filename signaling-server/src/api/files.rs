@@ -59,6 +59,14 @@ pub async fn models(State(app): State<App>) -> impl IntoResponse {
     ([(CACHE_CONTROL, "no-cache")], Json(listed))
 }
 
+pub async fn catalogue(State(app): State<App>) -> impl IntoResponse {
+    let headers = [
+        (CONTENT_TYPE, "application/json"),
+        (CACHE_CONTROL, "no-cache"),
+    ];
+    (headers, app.catalogue.json.clone())
+}
+
 pub async fn traffic(State(app): State<App>) -> Json<BTreeMap<String, u64>> {
     Json(app.traffic.totals())
 }

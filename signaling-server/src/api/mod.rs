@@ -14,6 +14,7 @@ use axum::{
 };
 
 use crate::{
+    catalogue::Catalogue,
     counts::Counts,
     models::{Shelf, Traffic},
     refusal::Refusal,
@@ -30,6 +31,8 @@ pub struct App {
     pub visitors: Arc<Visitors>,
     /// Models.
     pub shelf: Arc<Shelf>,
+    /// Models on other sites.
+    pub catalogue: Arc<Catalogue>,
     /// What happened.
     pub counts: Arc<Counts>,
     /// Bytes sent to clients that gave a name.
@@ -48,6 +51,7 @@ pub fn router(app: App) -> Router {
         .route("/api/rooms/{room}/messages", post(rooms::send))
         .route("/api/rooms/{room}/events", get(rooms::events))
         .route("/api/models", get(files::models))
+        .route("/api/catalogue", get(files::catalogue))
         .route("/api/traffic", get(files::traffic))
         .route(POLICY_REPORTS, get(policy::violations).post(policy::report))
         .route("/models/{id}/file", get(files::file))

@@ -118,6 +118,7 @@ impl Server {
             shelf: Arc::new(
                 Shelf::read(&[model], |_| ()).unwrap_or_else(|error| panic!("{error}")),
             ),
+            catalogue: Arc::default(),
             counts: Arc::clone(&counts),
             traffic: Arc::new(Traffic::default()),
         };

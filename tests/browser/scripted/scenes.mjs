@@ -5,6 +5,7 @@ const MODELS = [
   { id: "smollm2-135m", name: "SmolLM2-135M-Instruct.Q4_1", file: "/models/smollm2-135m/file", manifest: "/models/smollm2-135m/manifest", file_bytes: 98_362_432 },
   { id: "large", name: "Llama-3.2-3B-Instruct.Q4_K_M", file: "/models/large/file", manifest: "/models/large/manifest", file_bytes: 2_019_377_696 },
 ];
+const CATALOGUE = [{ name: "Qwen3 0.6B, Q8_0", address: "https://models.example.org/Qwen3-0.6B-Q8_0.gguf", file_bytes: 639_446_688, licence: "Apache-2.0" }];
 /** A phone that can do everything. */
 const CAPABLE = { secureContext: true, dataChannels: true, opfs: true, webgpu: true, adapter: "example adapter", fallbackAdapter: false, cpu: "6 cores, SIMD", defaultBudgetBytes: 2 ** 30, fault: null };
 const ANDROID = "Mozilla/5.0 (Linux; Android 15; SM-S921N; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/140.0.0.0 Mobile Safari/537.36";
@@ -169,6 +170,7 @@ export const SCENES = {
     },
   },
   "start-file": { run: async (scene) => { await scene.start(); await scene.page.selectOption("#model", "file"); await scene.page.waitForSelector("#file:visible"); } },
+  "start-elsewhere": { run: async (scene) => { await scene.start(); await scene.page.selectOption("#model", { label: CATALOGUE[0].name }); } },
   "start-cpu": { capabilities: { ...CAPABLE, webgpu: false, adapter: null, opfs: false }, run: (scene) => scene.start() },
   "start-unable": {
     capabilities: { ...CAPABLE, dataChannels: false, fault: { code: "browser.no_webrtc", message: "this browser cannot connect to other phones (WebRTC is missing)", remedy: "Use a current Chrome, Safari, Edge or Firefox, and allow WebRTC in its settings." } },
@@ -255,6 +257,7 @@ export async function openScene(browser, { url, name, language, viewport, colorS
   const context = await browser.newContext({ viewport, colorScheme, locale: language, reducedMotion: "reduce", ...(userAgent && { userAgent }) });
   await context.route("**/wasm/lingualinked.js", (route) => route.fulfill({ contentType: "text/javascript", body: SCRIPTED_PHONE }));
   await context.route("**/api/models", (route) => route.fulfill({ json: MODELS }));
+  await context.route("**/api/catalogue", (route) => route.fulfill({ json: CATALOGUE }));
   await context.route("**/models/*/manifest", (route) => route.fulfill({ json: { chunks: [{ bytes: 31_200_000, sha256: "aa" }] } }));
   const page = await context.newPage();
   page.on("pageerror", (error) => complain(error.stack));
