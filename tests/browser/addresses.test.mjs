@@ -40,10 +40,18 @@ const store = await open(({ headers }, response) => {
 });
 const site = await open(({ url }, response) => {
   if (url.startsWith("/model.gguf")) return response.writeHead(302, { location: `${store.origin}/bytes` }).end();
+  if (url === "/flaky.gguf") return flaky(response);
   // It ignores the range.
   if (url === "/whole.gguf") return response.writeHead(200).end(file);
   return response.writeHead(404).end();
 });
+
+/** Too busy, then cut off in the middle, then well. */
+const moods = [
+  (response) => response.writeHead(503).end("busy"),
+  (response) => response.writeHead(206, { "content-range": `bytes 0-${file.length - 1}/${file.length}` }).write(file.subarray(0, file.length / 2), () => response.destroy()),
+];
+const flaky = (response) => (moods.shift() ?? (() => response.writeHead(302, { location: `${store.origin}/bytes` }).end()))(response);
 
 const address = `${site.origin}/model.gguf`;
 const fleet = new Fleet();
@@ -87,8 +95,15 @@ test("the second time nothing is read", async () => {
   assert.deepEqual(room.host.events.filter(({ type }) => type === "reading"), []);
 });
 
+test("a site that is busy, and then breaks off, is asked again", async () => {
+  const { ids } = await ask(await rooms(undefined, [undefined]), REQUEST);
+  const room = await rooms({ address: `${site.origin}/flaky.gguf`, sha256 }, [undefined]);
+  assert.equal(moods.length, 0);
+  assert.deepEqual((await ask(room, REQUEST)).ids, ids);
+});
+
 for (const [what, model, code, origins] of [
-  ["a file that is another", { address: `${site.origin}/model.gguf?v=2`, sha256: "0".repeat(64) }, "model.other_file"],
+  ["a file that is another, though one from there was kept", { address, sha256: "0".repeat(64) }, "model.other_file"],
   ["nothing there", { address: `${site.origin}/nothing.gguf` }, "model.address_unreadable"],
   ["a site without ranges", { address: `${site.origin}/whole.gguf` }, "model.address_unreadable"],
   ["a site that the page does not allow", { address }, "model.foreign", []],

@@ -42,6 +42,14 @@ pub enum BrowserError {
         /// What was wrong.
         detail: String,
     },
+    /// The server cannot answer now: it has too much to do, or is broken.
+    #[error("the server could not answer ({url}: status {status})")]
+    ServerFailed {
+        /// Path asked for.
+        url: String,
+        /// Of HTTP: 429, or 500 and above.
+        status: u16,
+    },
     /// The host never answered the invitation.
     #[error("the phone that started this room did not answer")]
     NoAnswer,
@@ -142,6 +150,7 @@ impl BrowserError {
             Self::NoStorage { .. } => "browser.no_storage",
             Self::ServerUnreachable { .. } => "server.unreachable",
             Self::ServerAnswer { .. } => "server.answer",
+            Self::ServerFailed { .. } => "server.failed",
             Self::NoAnswer => "room.no_answer",
             Self::Connection { .. } => "rtc.failed",
             Self::Unreachable => "rtc.unreachable",
@@ -177,6 +186,7 @@ impl BrowserError {
             Self::ServerUnreachable { .. } => {
                 "Check that this device is on the network and that the server is running, then try again."
             }
+            Self::ServerFailed { .. } => "Wait a minute, then try again.",
             Self::ServerAnswer { .. } => "Reload the page so that it matches the server's version.",
             Self::NoAnswer => {
                 "Check that the page that shows the link is still open, then try again."
@@ -192,7 +202,7 @@ impl BrowserError {
                 "Choose the file again; it may have been moved, changed or put to sleep in a cloud folder."
             }
             Self::AddressUnreadable { .. } => {
-                "Check the address and the network. The site must let other pages read it and give parts of files, and this page's server must allow it (--model-origin)."
+                "Check the address and the network. The site must let other pages read it and give parts of files, and this page's server must allow it (--catalogue or --model-origin)."
             }
             Self::OtherFile { .. } => {
                 "Start a room with another model; this one was changed at its address."

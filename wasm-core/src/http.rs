@@ -1,4 +1,4 @@
-//! Requests to the server of this page's origin.
+//! Requests to the server of this page's origin, and to other sites for models.
 
 use core::ops::Range;
 
@@ -109,13 +109,20 @@ async fn send(url: &str, init: &RequestInit) -> Result<Response, Fault> {
         return Ok(response);
     }
     let status = response.status();
-    let foreign = |_| {
-        Fault::from(BrowserError::ServerAnswer {
-            url: path(url),
+    let said = json::<Fault>(&response, url).await;
+    Err(said.unwrap_or_else(|_| foreign(url, status).into()))
+}
+
+/// A refusal in words that are not our server's.
+fn foreign(url: &str, status: u16) -> BrowserError {
+    let url = path(url);
+    match status {
+        429 | 500.. => BrowserError::ServerFailed { url, status },
+        _ => BrowserError::ServerAnswer {
+            url,
             detail: format!("status {status}"),
-        })
-    };
-    Err(json::<Fault>(&response, url).await.unwrap_or_else(foreign))
+        },
+    }
 }
 
 /// Without the query, which may carry a seat's key.

@@ -70,7 +70,7 @@ impl ModelFile {
             }
             HostedModel::Address { address, sha256 } => {
                 let address = allowed(&address, &offer.model_origins)?.to_owned();
-                let manifest = match shelf.list_of(&address).await {
+                let manifest = match shelf.list_of(&address, sha256).await {
                     Some(manifest) => manifest,
                     None => {
                         let reader = Reader::open(Place::Address(address.clone())).await?;
@@ -78,7 +78,7 @@ impl ModelFile {
                             shelf.keep(chunk, bytes).await;
                         };
                         let manifest = reader.list(sha256, &mut keep, tell).await?;
-                        shelf.keep_list(&address, &manifest).await;
+                        shelf.keep_list(&address, sha256, &manifest).await;
                         manifest
                     }
                 };

@@ -197,7 +197,7 @@ async fn fetched(address: &str, range: &Range<u64>) -> Result<(Vec<u8>, Option<u
             detail: fault.message,
         };
         // An answer that is none of a file will not change.
-        let passes = fault.code == "server.unreachable";
+        let passes = ["server.unreachable", "server.failed"].contains(&fault.code.as_str());
         match waits.next().filter(|_| passes) {
             Some(wait_ms) => sleep(*wait_ms).await,
             None => return Err(unreadable().into()),

@@ -67,17 +67,17 @@ impl Shelf {
         self.file.borrow().is_some()
     }
 
-    /// The list of chunks that was made of the file at an address, if it was kept.
-    pub async fn list_of(&self, address: &str) -> Option<Manifest> {
-        let bytes = self.store()?.read(&list_name(address)).await?;
+    /// The list of chunks that was made of the file at an address, if it was kept; of the `expected` file, if one was.
+    pub async fn list_of(&self, address: &str, expected: Option<Hash>) -> Option<Manifest> {
+        let bytes = self.store()?.read(&list_name(address, expected)).await?;
         let manifest: Manifest = serde_json::from_slice(&bytes).ok()?;
         manifest.check().ok().map(|()| manifest)
     }
 
     /// Keeps that list for the next time.
-    pub async fn keep_list(&self, address: &str, manifest: &Manifest) {
+    pub async fn keep_list(&self, address: &str, expected: Option<Hash>, manifest: &Manifest) {
         if let Ok(bytes) = serde_json::to_vec(manifest) {
-            self.write(&list_name(address), &bytes).await;
+            self.write(&list_name(address, expected), &bytes).await;
         }
     }
 
@@ -126,9 +126,11 @@ impl Shelf {
     }
 }
 
-/// File name of the list of chunks of the file at an address.
-fn list_name(address: &str) -> String {
-    format!("list-{}", Hash::of(address.as_bytes()))
+/// File name of the list of chunks of the file at an address. A list that was not checked against a hash is never taken for one that was.
+fn list_name(address: &str, expected: Option<Hash>) -> String {
+    let expected = expected.map(|hash| hash.to_string()).unwrap_or_default();
+    let key = format!("{address} {expected}");
+    format!("list-{}", Hash::of(key.as_bytes()))
 }
 
 /// File name of a chunk.
