@@ -1,7 +1,7 @@
 // A model from the host's disk: the server of these rooms hears nothing of it but first contact.
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EmulatedPhone } from "./chromium.mjs";
@@ -64,12 +64,18 @@ test("without a file there is nothing to start", async () => {
 test("what is no model, or one that does not run here, is refused by name", async () => {
   const whole = await readFile(model);
   const changed = await written("changed.gguf", whole);
+  // A browser notices by the time of the change, and may look for the first time only when the file's size is asked for.
+  const change = async () => {
+    await host.page.getByLabel("GGUF file").evaluate(({ files }) => files[0].size);
+    await writeFile(changed, "something else");
+    await utimes(changed, 0, 0);
+  };
   const refused = [
     [await written("text.gguf", "Once upon a time"), "model.not_gguf"],
     [await written("empty.gguf", ""), "model.truncated"],
     [await written("strange.gguf", await strange()), "model.architecture"],
     [await written("half.gguf", whole.subarray(0, whole.length / 2)), "model.truncated"],
-    [changed, "model.file_unreadable", () => writeFile(changed, "something else")],
+    [changed, "model.file_unreadable", change],
   ];
   for (const [path, code, meanwhile] of refused) {
     await choose(path);
