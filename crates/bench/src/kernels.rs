@@ -12,10 +12,21 @@ use crate::tokens::CHUNK_COLUMNS;
 
 /// Columns of the decode calls that are measured.
 const DECODE_COLUMNS: [u32; 4] = [1, 2, 4, 8];
-/// A measurement repeats its call for at least so long.
+/// A measurement repeats its call for at least so long, after as long a time that does not count: compilers see what matters, and
+/// clocks rise.
 const MEASURE_MS: f64 = 60.0;
-/// Of a matrix that is measured: many calls of the model meet weights that lie in no cache.
-const MIN_BYTES: u64 = 32 << 20;
+
+/// A matrix: rows, elements per row, how they are stored.
+pub type Shape = (u32, u32, DType);
+
+/// Of one call that is measured.
+#[derive(Clone, Copy)]
+pub struct Least {
+    /// Of different matrices: most calls of a model meet weights that lie in no cache.
+    pub bytes: u64,
+    /// One after the other.
+    pub products: u32,
+}
 
 /// Speed of one kernel.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,20 +47,21 @@ pub struct KernelSpeed {
     pub gigaops_per_s: f64,
 }
 
-/// Every shape of the model once, for decode calls of several widths and a prefill chunk. One call runs many products, so that
-/// submitting and reading back hardly count.
+/// Every shape once, for decode calls of several widths and a prefill chunk. One call runs many products, so that submitting and
+/// reading back hardly count.
 ///
 /// # Errors
 /// Whatever the executor says.
 pub async fn measure<E: Executor>(
-    graph: &Graph,
+    shapes: impl IntoIterator<Item = Shape>,
+    least: Least,
     make: &impl AsyncFn(Setup) -> Result<E, EngineError>,
     now_ms: &impl Fn() -> f64,
 ) -> Result<Vec<KernelSpeed>, EngineError> {
     let mut speeds = Vec::new();
-    for (rows, cols, dtype) in shapes(graph) {
-        let product = Arc::new(matrix_products(rows, cols, dtype));
-        let copies = product.weights.len() as u32;
+    for (rows, cols, dtype) in shapes {
+        let product = Arc::new(matrix_products((rows, cols, dtype), least));
+        let products = product.ops.len() as u32;
         let stage = UnitRange { start: 0, end: 1 };
         let setup = Setup {
             graph: Arc::clone(&product),
@@ -77,15 +89,17 @@ pub async fn measure<E: Executor>(
                 phase,
                 want: Want::EveryColumn,
             };
-            // Warms up: the compiler of wasm needs a few calls to see that they matter.
-            executor.run(&step, Input::Hidden(x), &mut out).await?;
-            let (mut calls, mut elapsed_ms, start) = (0, 0.0, now_ms());
-            while elapsed_ms < MEASURE_MS {
-                executor.run(&step, Input::Hidden(x), &mut out).await?;
-                calls += copies;
-                elapsed_ms = now_ms() - start;
-            }
-            let seconds = elapsed_ms / 1e3 / f64::from(calls);
+            let mut repeat = async || {
+                let (mut calls, mut elapsed_ms, start) = (0, 0.0, now_ms());
+                while elapsed_ms < MEASURE_MS {
+                    executor.run(&step, Input::Hidden(x), &mut out).await?;
+                    calls += products;
+                    elapsed_ms = now_ms() - start;
+                }
+                Ok::<_, EngineError>(elapsed_ms / f64::from(calls))
+            };
+            repeat().await?;
+            let seconds = repeat().await? / 1e3;
             let bytes = dtype.row_bytes(cols).unwrap_or(0) as f64 * f64::from(rows);
             let ops = 2.0 * f64::from(rows) * f64::from(cols) * f64::from(columns);
             speeds.push(KernelSpeed {
@@ -103,7 +117,7 @@ pub async fn measure<E: Executor>(
 }
 
 /// Every shape of a matrix that is multiplied with columns.
-fn shapes(graph: &Graph) -> impl Iterator<Item = (u32, u32, DType)> {
+pub fn of_model(graph: &Graph) -> impl Iterator<Item = Shape> {
     let mut shapes = BTreeMap::new();
     for op in &graph.ops {
         if let Op::Linear { weight, .. } = op
@@ -115,10 +129,16 @@ fn shapes(graph: &Graph) -> impl Iterator<Item = (u32, u32, DType)> {
     shapes.into_keys()
 }
 
-/// A unit of equal matrix products one after the other, enough of them to lie in no cache.
-fn matrix_products(rows: u32, cols: u32, dtype: DType) -> Graph {
+/// A matrix in every storage type.
+pub fn of_every_type((rows, cols): (u32, u32)) -> impl Iterator<Item = Shape> {
+    DType::ALL.into_iter().map(move |dtype| (rows, cols, dtype))
+}
+
+/// A unit of equal matrix products one after the other.
+fn matrix_products((rows, cols, dtype): Shape, least: Least) -> Graph {
     let bytes = dtype.row_bytes(cols).unwrap_or(0) * u64::from(rows);
-    let copies = MIN_BYTES.div_ceil(bytes.max(1)).clamp(1, 256) as u32;
+    let copies = least.bytes.div_ceil(bytes.max(1)).clamp(1, 256) as u32;
+    let products = copies.max(least.products);
     let (x, out) = (ValueId(0), ValueId(1));
     Graph {
         architecture: "matrix product".to_owned(),
@@ -136,17 +156,17 @@ fn matrix_products(rows: u32, cols: u32, dtype: DType) -> Graph {
             .collect(),
         values: vec![cols, rows],
         caches: Vec::new(),
-        ops: (0..copies)
-            .map(|copy| Op::Linear {
+        ops: (0..products)
+            .map(|product| Op::Linear {
                 x,
-                weight: WeightId(copy),
+                weight: WeightId(product % copies),
                 bias: None,
                 out,
             })
             .collect(),
         units: vec![Unit {
             kind: UnitKind::Mlp,
-            ops: 0..copies as usize,
+            ops: 0..products as usize,
             input: Some(x),
             output: out,
             weights: (0..copies).map(WeightId).collect(),

@@ -17,6 +17,7 @@ use model::{Graph, ModelError, arch, gguf};
 use serde::{Deserialize, Serialize};
 
 pub use kernels::KernelSpeed;
+use kernels::Least;
 pub use tokens::TokenSpeed;
 
 /// What was measured.
@@ -41,6 +42,17 @@ pub struct Bandwidth {
     pub read_gigabytes_per_s: f64,
 }
 
+/// Beyond a processor's caches.
+const ON_CPU: Least = Least {
+    bytes: 32 << 20,
+    products: 1,
+};
+/// Beyond a GPU's, and longer than it takes to submit.
+const ON_GPU: Least = Least {
+    bytes: 256 << 20,
+    products: 64,
+};
+
 /// Measures the CPU executor. `now_ms` counts up: CPU time where others use the machine too.
 ///
 /// # Errors
@@ -50,20 +62,27 @@ pub async fn measure_cpu(graph: &Graph, now_ms: impl Fn() -> f64) -> Result<Repo
     Ok(Report {
         executor: "CPU, one thread".to_owned(),
         bandwidth: None,
-        kernels: kernels::measure(graph, &make, &now_ms).await?,
+        kernels: kernels::measure(kernels::of_model(graph), ON_CPU, &make, &now_ms).await?,
         tokens: tokens::measure(graph, &make, &now_ms).await?.0,
     })
 }
 
-/// Measures the GPU executor. `now_ms` counts up.
+/// Measures the GPU executor, and besides the model's matrices one of `matrix` rows and columns in every storage type. `now_ms`
+/// counts up.
 ///
 /// # Errors
 /// No adapter; whatever the executor says.
-pub async fn measure_gpu(graph: &Graph, now_ms: impl Fn() -> f64) -> Result<Report, EngineError> {
+pub async fn measure_gpu(
+    graph: &Graph,
+    matrix: Option<(u32, u32)>,
+    now_ms: impl Fn() -> f64,
+) -> Result<Report, EngineError> {
     let device = GpuDevice::request("bench").await?;
     let moved = bandwidth::measure(&device, &now_ms).await?;
     let make = async |setup: Setup| GpuExecutor::new(&device, setup);
-    let kernels = kernels::measure(graph, &make, &now_ms).await?;
+    let shapes =
+        kernels::of_model(graph).chain(matrix.into_iter().flat_map(kernels::of_every_type));
+    let kernels = kernels::measure(shapes, ON_GPU, &make, &now_ms).await?;
     let (mut tokens, mut executor) = tokens::measure(graph, &make, &now_ms).await?;
     let before = (executor.dispatches(), device.objects_created());
     tokens::one_more(graph, &mut executor).await?;

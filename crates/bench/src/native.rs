@@ -20,6 +20,9 @@ struct Options {
     /// Which executor.
     #[arg(long, value_enum, default_value = "cpu")]
     executor: Kind,
+    /// A matrix of so many rows and columns in every storage type, too: ROWSxCOLUMNS; the GPU executor only.
+    #[arg(long, value_parser = shape)]
+    matrix: Option<(u32, u32)>,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -67,13 +70,21 @@ fn run(options: &Options) -> Result<String, Error> {
     let report: Report = pollster::block_on(async {
         match options.executor {
             Kind::Cpu => bench::measure_cpu(&graph, cpu_ms).await,
-            Kind::Gpu => bench::measure_gpu(&graph, wall_ms).await,
+            Kind::Gpu => bench::measure_gpu(&graph, options.matrix, wall_ms).await,
         }
     })?;
     match options.json {
         true => Ok(serde_json::to_string(&report)?),
         false => Ok(report.to_string()),
     }
+}
+
+fn shape(text: &str) -> Result<(u32, u32), String> {
+    let parsed = text.split_once('x').and_then(|(rows, cols)| {
+        let (rows, cols): (u32, u32) = (rows.parse().ok()?, cols.parse().ok()?);
+        (rows > 0 && cols > 0 && cols.is_multiple_of(256)).then_some((rows, cols))
+    });
+    parsed.ok_or_else(|| "ROWSxCOLUMNS, columns a multiple of 256".to_owned())
 }
 
 /// Time this process had a processor: others use the machine too.

@@ -32,6 +32,21 @@ pub enum DType {
 }
 
 impl DType {
+    /// Every one of them.
+    pub const ALL: [Self; 11] = [
+        Self::F32,
+        Self::F16,
+        Self::BF16,
+        Self::Q4_0,
+        Self::Q4_1,
+        Self::Q5_0,
+        Self::Q5_1,
+        Self::Q8_0,
+        Self::Q4_K,
+        Self::Q5_K,
+        Self::Q6_K,
+    ];
+
     /// The type of a GGUF tensor-type number, if this engine runs it.
     pub const fn from_gguf(code: u32) -> Option<Self> {
         match code {

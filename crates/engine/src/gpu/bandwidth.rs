@@ -3,14 +3,17 @@
 use super::device::GpuDevice;
 use crate::EngineError;
 
-/// Of the buffers that are moved: beyond any cache.
+/// Of a buffer that is moved.
 const BYTES: u64 = 64 << 20;
-/// Moves per submit, so that submitting does not count.
-const MOVES: u32 = 8;
+/// Moved one after the other, in one submit so that submitting does not count: together they are beyond any cache.
+const BUFFERS: usize = 8;
 /// Of which the best counts.
 const ROUNDS: u32 = 5;
+/// A round repeats its moves for about so long, and so often at most.
+const ROUND_MS: f64 = 20.0;
+const MAX_REPEATS: f64 = 64.0;
 /// Workgroups that read together.
-const GROUPS: u32 = 1024;
+const GROUPS: u32 = 4096;
 
 /// 10^9 bytes per second.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,7 +34,7 @@ pub async fn measure(
 ) -> Result<Bandwidth, EngineError> {
     use wgpu::BufferUsages as Usage;
     let storage = Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST;
-    let [from, to] = ["from", "to"].map(|label| device.buffer(label, BYTES, storage));
+    let buffers = [(); BUFFERS].map(|()| device.buffer("moved", BYTES, storage));
     let sums = device.buffer("sums", u64::from(GROUPS) * 16, storage);
     let staging = device.buffer("staging", 16, Usage::MAP_READ | Usage::COPY_DST);
     let binding = |binding, read_only| wgpu::BindGroupLayoutEntry {
@@ -47,36 +50,44 @@ pub async fn measure(
     let layout = device.bind_group_layout(&[binding(0, true), binding(1, false)]);
     let source = include_str!("wgsl/read.wgsl").to_owned();
     let pipeline = device.pipeline("read", source, &[&layout]);
-    let buffers = [&from, &sums].map(wgpu::Buffer::as_entire_buffer_binding);
-    let bind_group = device.bind_group(&layout, &buffers);
+    let bind_groups = buffers.each_ref().map(|buffer| {
+        let bound = [buffer, &sums].map(wgpu::Buffer::as_entire_buffer_binding);
+        device.bind_group(&layout, &bound)
+    });
 
     let copy = |encoder: &mut wgpu::CommandEncoder| {
-        encoder.copy_buffer_to_buffer(&from, 0, &to, 0, BYTES);
+        for pair in buffers.windows(2) {
+            encoder.copy_buffer_to_buffer(&pair[0], 0, &pair[1], 0, BYTES);
+        }
     };
     let read = |encoder: &mut wgpu::CommandEncoder| {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
         pass.set_pipeline(&pipeline);
-        pass.set_bind_group(0, &bind_group, &[]);
-        pass.dispatch_workgroups(GROUPS, 1, 1);
+        for bind_group in &bind_groups {
+            pass.set_bind_group(0, bind_group, &[]);
+            pass.dispatch_workgroups(GROUPS, 1, 1);
+        }
     };
     let mut best_ms = [f64::INFINITY; 2];
     for _ in 0..ROUNDS {
         for (best_ms, moves) in best_ms.iter_mut().zip([&copy as &dyn Fn(&mut _), &read]) {
+            // Once in the first round.
+            let repeats = (ROUND_MS / *best_ms).clamp(1.0, MAX_REPEATS).floor();
             let start = now_ms();
             let mut encoder = device.encoder();
-            (0..MOVES).for_each(|_| moves(&mut encoder));
+            (0..repeats as u32).for_each(|_| moves(&mut encoder));
             encoder.copy_buffer_to_buffer(&sums, 0, &staging, 0, 16);
             device.queue().submit([encoder.finish()]);
             device.map(&staging, 16).await?;
             staging.unmap();
-            *best_ms = best_ms.min(now_ms() - start);
+            *best_ms = best_ms.min((now_ms() - start) / repeats);
         }
     }
     device.check()?;
-    let gigabytes_per_s = |bytes: u64, ms: f64| bytes as f64 * f64::from(MOVES) / ms / 1e6;
+    let gigabytes_per_s = |moved: usize, ms: f64| (moved as u64 * BYTES) as f64 / ms / 1e6;
     let [copy_ms, read_ms] = best_ms;
     Ok(Bandwidth {
-        copy_gigabytes_per_s: gigabytes_per_s(2 * BYTES, copy_ms),
-        read_gigabytes_per_s: gigabytes_per_s(BYTES, read_ms),
+        copy_gigabytes_per_s: gigabytes_per_s(2 * (BUFFERS - 1), copy_ms),
+        read_gigabytes_per_s: gigabytes_per_s(BUFFERS, read_ms),
     })
 }

@@ -11,7 +11,7 @@ use super::{
     fusion::{AttentionStep, Entering, Fusion, Map, Norm, ProductStep, Step},
     kernels::Kernel,
     memory::stride,
-    product::{MAX_PARTS, Product, Then},
+    product::{self, MAX_PARTS, Product, Then},
     program::{CONSTANT_WORDS, Columns, Grid, Planned, Source},
     recorder::{MATRIX_WORDS, NONE, Recorder, matrix, padded},
 };
@@ -288,6 +288,9 @@ impl Decode<'_> {
 
     fn dispatch(&mut self, products: &Products, parts: Vec<Part>) -> Result<(), EngineError> {
         let then = products.then;
+        let x = products.entering.value();
+        let lanes = product::lanes(self.ops.width(x));
+        let rows_per_group = product::rows_per_group(lanes);
         let mut dtypes = [None; MAX_PARTS];
         let mut constants = padded(&[]);
         let mut groups = 0;
@@ -299,12 +302,11 @@ impl Decode<'_> {
             *dtype = Some(part.dtype);
             // A gate and what it gates are computed by the same workgroups.
             groups = match then {
-                Then::Gate(_) => part.rows.div_ceil(then.rows_per_group()),
-                _ => groups + part.rows.div_ceil(then.rows_per_group()),
+                Then::Gate(_) => part.rows.div_ceil(rows_per_group),
+                _ => groups + part.rows.div_ceil(rows_per_group),
             };
             buffers.push(part.words);
         }
-        let x = products.entering.value();
         let (norm, rounding) = match products.entering {
             Entering::Norm(norm) => (Some(norm), self.due(x)),
             Entering::Value(_) => {
@@ -335,6 +337,7 @@ impl Decode<'_> {
             kernel: Kernel::Product(Product {
                 parts: dtypes,
                 columns,
+                lanes,
                 norm: norm.is_some(),
                 then,
             }),

@@ -96,10 +96,14 @@ impl Kernel {
         let rounding = include_str!("wgsl/rounding.wgsl");
         let shape = include_str!("wgsl/attention_shape.wgsl");
         let attention = include_str!("wgsl/attention.wgsl");
-        let of_matrix = |dtype, text| {
+        let of_matrix = |dtype, text: &str| {
             let matrix = include_str!("wgsl/matrix.wgsl");
             let bindings = include_str!("wgsl/one_matrix.wgsl");
             [call, matrix, bindings, weight_text(dtype), text].concat()
+        };
+        let of_row = |dtype, text: &str| {
+            let one_row = include_str!("wgsl/one_row.wgsl");
+            of_matrix(dtype, &[one_row, text].concat())
         };
         let added_up = include_str!("wgsl/added_up.wgsl");
         let rotation = include_str!("wgsl/rotation.wgsl");
@@ -107,14 +111,14 @@ impl Kernel {
         let of_sums = |text| [call, added_up, text].concat();
         match self {
             Self::Product(product) => call.to_owned() + &product.source(),
-            Self::Embed(dtype) => of_matrix(dtype, include_str!("wgsl/embed.wgsl")),
-            Self::Positions(dtype) => of_matrix(dtype, include_str!("wgsl/positions.wgsl")),
+            Self::Embed(dtype) => of_row(dtype, include_str!("wgsl/embed.wgsl")),
+            Self::Positions(dtype) => of_row(dtype, include_str!("wgsl/positions.wgsl")),
             Self::LinearPrefill(dtype) => {
                 of_matrix(dtype, include_str!("wgsl/linear_prefill.wgsl"))
             }
             Self::LinearRows(dtype, columns) => {
-                let columns = format!("const COLUMNS = {columns}u;\n");
-                columns + &of_matrix(dtype, include_str!("wgsl/linear_rows.wgsl"))
+                let text = each_column(include_str!("wgsl/linear_rows.wgsl"), columns);
+                format!("const COLUMNS = {columns}u;\n") + &of_matrix(dtype, &text)
             }
             Self::Attention => [call, "const BLOCKS = false;\n", shape, attention].concat(),
             Self::AttentionBlocks => [call, "const BLOCKS = true;\n", shape, attention].concat(),
@@ -150,35 +154,40 @@ pub(super) const fn activation_text(function: Activation) -> &'static str {
     }
 }
 
+/// How four rows of a storage type are read.
 pub(super) const fn weight_text(dtype: DType) -> &'static str {
-    match dtype {
-        DType::F32 => include_str!("wgsl/f32.wgsl"),
-        DType::F16 => include_str!("wgsl/f16.wgsl"),
-        DType::Q8_0 => include_str!("wgsl/q8_0.wgsl"),
-        DType::Q4_0 => include_str!("wgsl/q4_0.wgsl"),
-        DType::Q4_1 => include_str!("wgsl/q4_1.wgsl"),
-        DType::BF16 => include_str!("wgsl/bf16.wgsl"),
-        DType::Q5_0 => concat!(
-            include_str!("wgsl/fifth_bits.wgsl"),
-            include_str!("wgsl/q5_0.wgsl")
-        ),
-        DType::Q5_1 => concat!(
-            include_str!("wgsl/fifth_bits.wgsl"),
-            include_str!("wgsl/q5_1.wgsl")
-        ),
-        DType::Q4_K => concat!(
-            include_str!("wgsl/nibbles.wgsl"),
-            include_str!("wgsl/q4_k.wgsl")
-        ),
-        DType::Q5_K => concat!(
-            include_str!("wgsl/fifth_bits.wgsl"),
-            include_str!("wgsl/q4_k.wgsl")
-        ),
-        DType::Q6_K => concat!(
-            include_str!("wgsl/six_bits.wgsl"),
-            include_str!("wgsl/q6_k.wgsl")
-        ),
+    macro_rules! of {
+        ($($file:literal),+) => { concat!($(include_str!(concat!("wgsl/", $file, ".wgsl"))),+) };
     }
+    match dtype {
+        DType::F32 => of!("f32"),
+        DType::F16 => of!("f16"),
+        DType::BF16 => of!("bf16"),
+        DType::Q8_0 => of!("q8_0"),
+        DType::Q4_0 => of!("four_bits", "q4_0"),
+        DType::Q4_1 => of!("four_bits", "q4_1"),
+        DType::Q5_0 => of!("five_bits", "q5_0"),
+        DType::Q5_1 => of!("five_bits", "q4_1"),
+        DType::Q4_K => of!("four_bits", "q4_k"),
+        DType::Q5_K => of!("five_bits", "q4_k"),
+        DType::Q6_K => of!("six_bits", "q6_k"),
+    }
+}
+
+/// A text for so many columns: a line with # stands for one line per column.
+pub(super) fn each_column(text: &str, columns: u32) -> String {
+    let mut lines = String::new();
+    for line in text.lines() {
+        let copies = match line.contains('#') && !line.starts_with("//") {
+            true => columns,
+            false => 1,
+        };
+        for column in 0..copies {
+            lines += &line.replace('#', &column.to_string());
+            lines.push('\n');
+        }
+    }
+    lines
 }
 
 /// Pipelines and layouts of one device, each built when it is first asked for: a phone's self-test, its profile and every segment

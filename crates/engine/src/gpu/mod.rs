@@ -4,6 +4,7 @@
 //! device. A column's bits depend neither on how many columns run with it nor on which of them are wanted.
 
 pub mod bandwidth;
+mod beside;
 mod decode;
 mod device;
 mod fusion;

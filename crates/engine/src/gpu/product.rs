@@ -4,11 +4,15 @@ use model::{Activation, DType};
 
 use super::kernels::{
     Access::{self, Read, Write},
-    activation_text, weight_text,
+    activation_text, each_column, weight_text,
 };
 
 /// Runs of rows that one dispatch computes, at most: as many as storage buffers are left for.
 pub const MAX_PARTS: usize = 3;
+/// Lanes of a workgroup.
+const GROUP_LANES: u32 = 64;
+/// Rows that lie beside each other, and that a team of lanes computes.
+const TEAM_ROWS: u32 = 4;
 
 /// One variant of the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -17,6 +21,8 @@ pub struct Product {
     pub parts: [Option<DType>; MAX_PARTS],
     /// Columns at most: 1 or 8.
     pub columns: u32,
+    /// That share four rows.
+    pub lanes: u32,
     /// Whether an RMS norm comes before.
     pub norm: bool,
     /// What becomes of the products.
@@ -36,14 +42,19 @@ pub enum Then {
     Residual,
 }
 
-impl Then {
-    /// Rows of the output that a workgroup computes.
-    pub const fn rows_per_group(self) -> u32 {
-        match self {
-            Self::Gate(_) => 8,
-            _ => 16,
-        }
+/// Lanes that share rows of so many elements: as many as have four times eight elements each, so that a small matrix keeps a GPU
+/// busy and a short row few lanes idle.
+pub const fn lanes(cols: u32) -> u32 {
+    match cols / (4 * 8) {
+        GROUP_LANES.. => GROUP_LANES,
+        32.. => 32,
+        _ => 16,
     }
+}
+
+/// Rows of a part that a workgroup computes.
+pub const fn rows_per_group(lanes: u32) -> u32 {
+    GROUP_LANES / lanes * TEAM_ROWS
 }
 
 impl Product {
@@ -52,8 +63,8 @@ impl Product {
         let read = |what: &str| Some((Read, what.to_owned()));
         let write = |what: &str| Some((Write, what.to_owned()));
         let residual = self.then == Then::Residual;
-        let words =
-            (0..self.dtypes().count()).map(|part| Some((Read, format!("words{part}: array<u32>"))));
+        let words = (0..self.dtypes().count())
+            .map(|part| Some((Read, format!("words{part}: array<vec4<u32>>"))));
         let others = [
             read("x: array<mat2x4<f32>>"),
             read("vectors: array<vec4<f32>>"),
@@ -75,7 +86,7 @@ impl Product {
             };
             format!("@group(1) @binding({binding}) var<storage, {access}> {what};\n")
         });
-        let rows = self.then.rows_per_group() / 4;
+        let gated = matches!(self.then, Then::Gate(_));
         let rounds = self.norm || self.then == Then::Residual;
         let activation = match self.then {
             Then::Activate(function) | Then::Gate(function) => activation_text(function),
@@ -83,8 +94,8 @@ impl Product {
         };
         let parts = [
             format!(
-                "const COLUMNS = {}u;\nconst ROWS = {rows}u;\n",
-                self.columns
+                "const COLUMNS = {}u;\nconst LANES = {}u;\nconst GATED = {gated};\n",
+                self.columns, self.lanes
             ),
             include_str!("wgsl/matrix.wgsl").to_owned(),
             bindings.collect(),
@@ -96,7 +107,8 @@ impl Product {
                 String::new()
             },
             (0..).zip(self.dtypes()).map(of_part).collect(),
-            self.rows8(),
+            self.first8(),
+            self.second8(),
             self.part_of(),
             match self.norm {
                 true => include_str!("wgsl/product_norm.wgsl").to_owned(),
@@ -109,7 +121,7 @@ impl Product {
                 Then::Residual => include_str!("wgsl/product_residual.wgsl"),
             }
             .to_owned(),
-            self.each_column(include_str!("wgsl/product.wgsl")),
+            each_column(include_str!("wgsl/product.wgsl"), self.columns),
         ];
         parts.concat()
     }
@@ -118,61 +130,48 @@ impl Product {
         self.parts.into_iter().flatten()
     }
 
-    /// Eight elements of each of the four rows that lanes share.
-    fn rows8(self) -> String {
-        let of_part = |part: usize| {
-            let weight = |row| format!("weight8_{part}(min(row + {row}u, last), i)");
-            let rows = [0, 1, 2, 3].map(weight).join(", ");
-            format!(
-                "    if part == {part}u {{\n        let last = product.parts[{part}].rows - 1u;\n        return Rows({rows});\n    }}\n"
-            )
+    /// Eight elements of four rows of a part.
+    fn first8(self) -> String {
+        let later = 1..self.rows_apart();
+        let of_part = |part| {
+            format!("    if part == {part}u {{\n        return rows8_{part}(rows4, i);\n    }}\n")
         };
-        let body: String = match self.then {
-            Then::Gate(_) => "    let next = min(row + 1u, product.parts[0].rows - 1u);
-    let first = min(row, product.parts[0].rows - 1u);
-    return Rows(weight8_0(first, i), weight8_0(next, i), weight8_1(first, i), weight8_1(next, i));\n"
-                .to_owned(),
-            _ => {
-                let parts: String = (0..self.dtypes().count()).map(of_part).collect();
-                parts + "    return Rows();\n"
-            }
+        let later: String = later.map(of_part).collect();
+        format!(
+            "fn first8(part: u32, rows4: u32, i: u32) -> Rows8 {{\n{later}    return rows8_0(rows4, i);\n}}\n"
+        )
+    }
+
+    /// The same of the rows that are gated.
+    fn second8(self) -> String {
+        let rows = match self.then {
+            Then::Gate(_) => "rows8_1(rows4, i)",
+            _ => "Rows8()",
         };
-        format!("fn rows8(part: u32, row: u32, i: u32) -> Rows {{\n{body}}}\n")
+        format!("fn second8(rows4: u32, i: u32) -> Rows8 {{\n    return {rows};\n}}\n")
+    }
+
+    /// Parts whose rows have workgroups of their own.
+    fn rows_apart(self) -> usize {
+        match self.then {
+            Then::Gate(_) => 1,
+            _ => self.dtypes().count(),
+        }
     }
 
     /// The part whose rows a workgroup computes.
     fn part_of(self) -> String {
-        let later = match self.then {
-            Then::Gate(_) => 1,
-            _ => self.dtypes().count(),
-        };
-        let begun = (1..later)
+        let begun = (1..self.rows_apart())
             .map(|part| format!(" + select(0u, 1u, group >= product.parts[{part}].first_group)"));
         let begun: String = begun.collect();
         format!("fn part_of(group: u32) -> u32 {{\n    return 0u{begun};\n}}\n")
-    }
-
-    /// A line with # stands for one line per column.
-    fn each_column(self, text: &str) -> String {
-        let mut lines = String::new();
-        for line in text.lines() {
-            let copies = match line.contains('#') && !line.starts_with("//") {
-                true => self.columns,
-                false => 1,
-            };
-            for column in 0..copies {
-                lines += &line.replace('#', &column.to_string());
-                lines.push('\n');
-            }
-        }
-        lines
     }
 }
 
 /// How to read a weight of this storage type, under names that no other part has.
 fn of_part((part, dtype): (usize, DType)) -> String {
     let mut text = weight_text(dtype).to_owned();
-    for function in ["weight8", "quants8", "nibbles", "signed_bytes", "pair"] {
+    for function in ["rows8", "quants8", "signed_bytes", "pairs", "four"] {
         text = text.replace(&format!("{function}("), &format!("{function}_{part}("));
     }
     text.replace("words[", &format!("words{part}["))

@@ -78,7 +78,7 @@ impl RowLayout {
 }
 
 impl RowLayout {
-    /// Of each 32 elements, the words of their nibbles and then those of their upper bits.
+    /// Of each 32 elements, the words of their lower four bits and then those of their upper bits.
     fn push_scattered<'a>(
         &self,
         blocks: impl Iterator<Item = &'a [u8]>,
@@ -95,11 +95,11 @@ impl RowLayout {
         for (index, block) in blocks.enumerate() {
             blocks::quants(self.dtype, block, &mut unpacked);
             for group in unpacked[..elements].chunks_exact(32) {
-                quants.extend(group.chunks_exact(8).map(|eight| packed(eight, 0, 4)));
+                quants.extend(group.chunks_exact(8).map(|eight| in_bytes(eight, 0, 4)));
                 if upper_bits > 0 {
                     let per_word = 32 / upper_bits as usize;
                     let words = group.chunks_exact(per_word);
-                    quants.extend(words.map(|quants| packed(quants, 4, upper_bits)));
+                    quants.extend(words.map(|quants| in_bytes(quants, 4, upper_bits)));
                 }
             }
             match self.dtype {
@@ -168,16 +168,24 @@ fn word(bytes: &[u8]) -> u32 {
 /// The file has elements 0..16 in the low and 16..32 in the high nibbles of 16 bytes; a word has eight neighbours.
 fn nibble_words(bytes: &[u8]) -> impl Iterator<Item = u32> {
     [0, 4].into_iter().flat_map(move |shift| {
-        bytes
-            .chunks_exact(8)
-            .map(move |bytes| nibbles(bytes, shift))
+        let nibbles = move |bytes: &[u8]| {
+            let mut eight = [0; 8];
+            for (nibble, byte) in eight.iter_mut().zip(bytes) {
+                *nibble = byte >> shift;
+            }
+            in_bytes(&eight, 0, 4)
+        };
+        bytes.chunks_exact(8).map(nibbles)
     })
 }
 
-fn nibbles(bytes: &[u8], shift: u32) -> u32 {
-    let nibble = |byte: &u8| u32::from(byte >> shift & 15);
-    bytes
-        .iter()
-        .rev()
-        .fold(0, |word, byte| word << 4 | nibble(byte))
+/// `bits` bits of each number from bit `shift` on: of the first four numbers lowest in the word's four bytes, then of the next four.
+fn in_bytes(numbers: &[u8], shift: u32, bits: u32) -> u32 {
+    let mut word = 0;
+    for (four, place) in numbers.chunks_exact(4).zip((0..8).step_by(bits as usize)) {
+        for (number, byte) in four.iter().zip([0, 8, 16, 24]) {
+            word |= (u32::from(*number) >> shift & ((1 << bits) - 1)) << (byte + place);
+        }
+    }
+    word
 }

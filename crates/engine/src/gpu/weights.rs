@@ -4,16 +4,19 @@ use core::ops::Range;
 
 use model::{DType, Graph, Op, Weight, WeightId};
 
-use super::{device::GpuDevice, repack::RowLayout, vectors::Vectors};
+use super::{
+    beside::{ROWS_TOGETHER, Waiting},
+    device::GpuDevice,
+    repack::RowLayout,
+    vectors::Vectors,
+};
 use crate::{
     EngineError,
     segment::{Arrivals, Stage, misuse, weight},
 };
 
 /// Rows that one dispatch reaches, whatever the kernel.
-const MAX_ROWS: u64 = 65535 * 8;
-/// A piece has whole groups of them: kernels take so many at once.
-const ROWS_TOGETHER: u32 = 4;
+const MAX_ROWS: u64 = 65535 * ROWS_TOGETHER as u64;
 /// Words repacked before they are handed to the queue.
 const BATCH_BYTES: u64 = 1 << 20;
 
@@ -24,6 +27,13 @@ pub struct Weights {
     arrivals: Arrivals,
     /// One per weight of the graph; `None` for vectors and for weights of other members.
     tensors: Vec<Option<Tensor>>,
+    row: Words,
+    batch: Words,
+}
+
+/// Before they are handed to the queue.
+#[derive(Default)]
+struct Words {
     quants: Vec<u32>,
     scales: Vec<u32>,
 }
@@ -39,12 +49,13 @@ pub struct Tensor {
     row_bytes: usize,
 }
 
-/// A run of rows: first all their quants, then all their scales.
+/// A run of rows: first all their quants, then all their scales, of four rows beside each other.
 pub struct Piece {
     /// Rows of the weight held here.
     pub rows: Range<u32>,
     /// Their words.
     pub words: wgpu::Buffer,
+    waiting: Waiting,
 }
 
 impl Weights {
@@ -69,8 +80,8 @@ impl Weights {
             vectors: Vectors::new(device, graph, stages)?,
             arrivals,
             tensors,
-            quants: Vec::new(),
-            scales: Vec::new(),
+            row: Words::default(),
+            batch: Words::default(),
         })
     }
 
@@ -88,31 +99,20 @@ impl Weights {
     ) -> Result<(), EngineError> {
         self.arrivals.accept(graph, id, first_row, bytes)?;
         self.vectors.put(queue, graph, id, bytes)?;
-        let Some(tensor) = self.tensors.get(id.0 as usize).and_then(Option::as_ref) else {
+        let Some(tensor) = self.tensors.get_mut(id.0 as usize).and_then(Option::as_mut) else {
             return Ok(());
         };
-        let batch_rows = (BATCH_BYTES / tensor.layout.bytes()).max(1);
-        let batch_bytes = usize::try_from(batch_rows)
-            .unwrap_or(1)
-            .saturating_mul(tensor.row_bytes);
-        let mut row = first_row;
-        for batch in bytes.chunks(batch_bytes) {
-            for piece in &tensor.pieces {
-                let rows = tensor.rows_in(piece, row, batch);
-                if rows.is_empty() {
-                    continue;
-                }
-                self.quants.clear();
-                self.scales.clear();
-                for bytes in rows.chunks_exact(tensor.row_bytes) {
-                    tensor
-                        .layout
-                        .push(bytes, &mut self.quants, &mut self.scales);
-                }
-                let at = row.max(piece.rows.start) - piece.rows.start;
-                write(queue, &tensor.layout, piece, at, &self.quants, &self.scales);
-            }
-            row += (batch.len() / tensor.row_bytes) as u32;
+        for piece in &mut tensor.pieces {
+            let (at, rows) = rows_in(piece, tensor.row_bytes, first_row, bytes);
+            let rows = rows.chunks_exact(tensor.row_bytes);
+            piece.put(
+                queue,
+                &tensor.layout,
+                at,
+                rows,
+                &mut self.row,
+                &mut self.batch,
+            );
         }
         Ok(())
     }
@@ -123,7 +123,17 @@ impl Weights {
     /// [`EngineError::Incomplete`] with the first row that did not.
     pub fn finish(&mut self, graph: &Graph) -> Result<(), EngineError> {
         self.arrivals.check_complete(graph)?;
-        (self.quants, self.scales) = (Vec::new(), Vec::new());
+        let pieces = self
+            .tensors
+            .iter()
+            .flatten()
+            .flat_map(|tensor| &tensor.pieces);
+        if pieces.into_iter().any(|piece| !piece.waiting.is_empty()) {
+            return Err(misuse(
+                "rows were put again without their neighbours".into(),
+            ));
+        }
+        (self.row, self.batch) = (Words::default(), Words::default());
         Ok(())
     }
 
@@ -166,10 +176,16 @@ impl Tensor {
             .step_by(rows_per_piece as usize)
             .map(|start| {
                 let rows = start..weight.rows.min(start.saturating_add(rows_per_piece));
-                let bytes = u64::from(rows.end - rows.start) * layout.bytes();
+                let beside = (rows.end - rows.start).next_multiple_of(ROWS_TOGETHER);
+                let bytes = u64::from(beside) * layout.bytes();
                 let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
                 let words = device.buffer(&weight.name, bytes, usage);
-                Piece { rows, words }
+                let waiting = Waiting::default();
+                Piece {
+                    rows,
+                    words,
+                    waiting,
+                }
             });
         Ok(Self {
             dtype: weight.dtype,
@@ -180,25 +196,104 @@ impl Tensor {
                 .unwrap_or(usize::MAX),
         })
     }
-
-    /// The part of `bytes`, whole rows from `first_row` on, that lies in the piece.
-    fn rows_in<'a>(&self, piece: &Piece, first_row: u32, bytes: &'a [u8]) -> &'a [u8] {
-        let end_row = first_row + (bytes.len() / self.row_bytes) as u32;
-        let start = piece.rows.start.max(first_row);
-        let end = piece.rows.end.min(end_row);
-        let at = |row: u32| (row - first_row) as usize * self.row_bytes;
-        if start < end {
-            &bytes[at(start)..at(end)]
-        } else {
-            &[]
-        }
-    }
 }
 
 impl Piece {
-    /// Index of the first scale word.
+    /// Index of the first vector of scale words.
     pub fn first_scale(&self, layout: &RowLayout) -> u32 {
-        (self.rows.end - self.rows.start) * layout.quant_words
+        (self.rows.end - self.rows.start).div_ceil(ROWS_TOGETHER) * layout.quant_words
+    }
+
+    /// Repacks rows from row `at` of the piece on, and hands groups that are whole to the queue.
+    fn put<'a>(
+        &mut self,
+        queue: &wgpu::Queue,
+        layout: &RowLayout,
+        at: u32,
+        rows: impl Iterator<Item = &'a [u8]>,
+        row_words: &mut Words,
+        batch: &mut Words,
+    ) {
+        let held = self.rows.end - self.rows.start;
+        batch.clear();
+        let mut first_group = None;
+        for (row, bytes) in (at..).zip(rows) {
+            row_words.clear();
+            layout.push(bytes, &mut row_words.quants, &mut row_words.scales);
+            let group = row / ROWS_TOGETHER;
+            let in_group = (held - group * ROWS_TOGETHER).min(ROWS_TOGETHER);
+            let words = [&row_words.quants[..], &row_words.scales];
+            let (quants, scales) = (&mut batch.quants, &mut batch.scales);
+            if self
+                .waiting
+                .put(layout, (row, in_group), words, quants, scales)
+            {
+                first_group.get_or_insert(group);
+            }
+            if batch.bytes() >= BATCH_BYTES {
+                self.write(queue, layout, first_group.take(), batch);
+            }
+        }
+        self.write(queue, layout, first_group, batch);
+    }
+
+    /// Writes a batch of neighbouring groups.
+    fn write(
+        &self,
+        queue: &wgpu::Queue,
+        layout: &RowLayout,
+        first_group: Option<u32>,
+        batch: &mut Words,
+    ) {
+        let Some(group) = first_group.map(u64::from) else {
+            return;
+        };
+        let place = |vectors: u64| 4 * u64::from(ROWS_TOGETHER) * vectors;
+        let first_quant = place(group * u64::from(layout.quant_words));
+        queue.write_buffer(
+            &self.words,
+            first_quant,
+            bytemuck::cast_slice(&batch.quants),
+        );
+        if !batch.scales.is_empty() {
+            let scales = group * u64::from(layout.scale_words);
+            let first_scale = place(u64::from(self.first_scale(layout)) + scales);
+            queue.write_buffer(
+                &self.words,
+                first_scale,
+                bytemuck::cast_slice(&batch.scales),
+            );
+        }
+        batch.clear();
+    }
+}
+
+impl Words {
+    fn clear(&mut self) {
+        self.quants.clear();
+        self.scales.clear();
+    }
+
+    fn bytes(&self) -> u64 {
+        4 * (self.quants.len() + self.scales.len()) as u64
+    }
+}
+
+/// The rows that lie in the piece, of whole rows from `first_row` on, and which row of the piece they begin at.
+fn rows_in<'a>(
+    piece: &Piece,
+    row_bytes: usize,
+    first_row: u32,
+    bytes: &'a [u8],
+) -> (u32, &'a [u8]) {
+    let end_row = first_row + (bytes.len() / row_bytes) as u32;
+    let start = piece.rows.start.max(first_row);
+    let end = piece.rows.end.min(end_row);
+    let at = |row: u32| (row - first_row) as usize * row_bytes;
+    if start < end {
+        (start - piece.rows.start, &bytes[at(start)..at(end)])
+    } else {
+        (0, &[])
     }
 }
 
@@ -208,32 +303,5 @@ fn matrix_of(op: &Op) -> Option<WeightId> {
             Some(weight)
         }
         _ => None,
-    }
-}
-
-/// Writes rows from row `at` of the piece on.
-fn write(
-    queue: &wgpu::Queue,
-    layout: &RowLayout,
-    piece: &Piece,
-    at: u32,
-    quants: &[u32],
-    scales: &[u32],
-) {
-    let offset = |words: u64| 4 * words;
-    let (at, first_scale) = (u64::from(at), u64::from(piece.first_scale(layout)));
-    let first_quant = at * u64::from(layout.quant_words);
-    queue.write_buffer(
-        &piece.words,
-        offset(first_quant),
-        bytemuck::cast_slice(quants),
-    );
-    if !scales.is_empty() {
-        let first_scale = first_scale + at * u64::from(layout.scale_words);
-        queue.write_buffer(
-            &piece.words,
-            offset(first_scale),
-            bytemuck::cast_slice(scales),
-        );
     }
 }

@@ -10,6 +10,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let row = tokens[column] - matrix.first_row;
     if row < matrix.rows {
-        out[column * matrix.vec8s + id.x] = weight8(row, id.x);
+        out[column * matrix.vec8s + id.x] = row8(row, id.x);
     }
 }

@@ -1,8 +1,11 @@
-// Elements 8i .. 8i + 7 of a row; a word is two halves.
-fn weight8(row: u32, i: u32) -> mat2x4<f32> {
-    let at = row * matrix.row_words + 4u * i;
-    return mat2x4(
-        vec4(unpack2x16float(words[at]), unpack2x16float(words[at + 1u])),
-        vec4(unpack2x16float(words[at + 2u]), unpack2x16float(words[at + 3u])),
-    );
+// Elements 8i .. 8i + 7 of four rows; a word is two halves.
+fn pairs(first: vec4<u32>, second: vec4<u32>) -> mat4x4<f32> {
+    return mat4x4(halves(first), halves(first >> vec4(16u)), halves(second), halves(second >> vec4(16u)));
+}
+
+fn rows8(group: u32, i: u32) -> Rows8 {
+    let at = group * matrix.row_words + 4u * i;
+    let low = pairs(words[at], words[at + 1u]);
+    let high = pairs(words[at + 2u], words[at + 3u]);
+    return Rows8(low, high, vec4(1.0), vec4<f32>());
 }

@@ -1,15 +1,61 @@
-// A run of rows of a weight, repacked into words: the quants of all rows, then the scales of all rows.
+// A run of rows of a weight, repacked into words. Four rows lie beside each other: a vector is the same word of each. First come the
+// quants of all rows, then the scales of all rows.
 struct Matrix {
     first_row: u32,    // of the output or table
     rows: u32,         // held here
     cols: u32,         // elements per row
     vec8s: u32,        // cols / 8, rounded up; what is missing is zero
     row_words: u32,    // quant words per row
-    scales: u32,       // index of the first scale word
+    scales: u32,       // index of the first vector of scale words
     scale_words: u32,  // scale words per row
     out_stride: u32,   // elements per column of the output
     offset: u32,       // of learned positions: rows before that of position 0
     bias: u32,         // where it begins, in vectors of four; or NONE
     first_group: u32,  // workgroup that computes the first rows
     padding: u32,
+}
+
+// Eight neighbouring elements of four rows, each quant * scale + minimum. A column holds one element of the four rows.
+struct Rows8 {
+    low: mat4x4<f32>,
+    high: mat4x4<f32>,
+    scale: vec4<f32>,
+    minimum: vec4<f32>,
+}
+
+// The products with eight elements of a column.
+fn times(w: Rows8, x: mat2x4<f32>) -> vec4<f32> {
+    let pairs = x[0] + x[1];
+    let sum = (pairs.x + pairs.y) + (pairs.z + pairs.w);
+    return (w.low * x[0] + w.high * x[1]) * w.scale + w.minimum * sum;
+}
+
+// Of four words, the lower halves.
+fn halves(four: vec4<u32>) -> vec4<f32> {
+    return vec4(
+        unpack2x16float(four.x).x,
+        unpack2x16float(four.y).x,
+        unpack2x16float(four.z).x,
+        unpack2x16float(four.w).x,
+    );
+}
+
+// Of four words, the bytes, lowest first.
+fn bytes(four: vec4<u32>) -> mat4x4<f32> {
+    return mat4x4(
+        vec4<f32>(four & vec4(255u)),
+        vec4<f32>((four >> vec4(8u)) & vec4(255u)),
+        vec4<f32>((four >> vec4(16u)) & vec4(255u)),
+        vec4<f32>(four >> vec4(24u)),
+    );
+}
+
+// In every byte, the bits of a mask for one byte.
+fn in_bytes(four: vec4<u32>, mask: u32) -> vec4<u32> {
+    return four & vec4(mask * 0x01010101u);
+}
+// Eight neighbouring quants of four rows. A column holds one quant of the four rows.
+struct Quants8 {
+    low: mat4x4<f32>,
+    high: mat4x4<f32>,
 }

@@ -1,60 +1,99 @@
-// Products of runs of rows with at most COLUMNS columns, which is 1 or 8: a row is read once and meets every column. Sixteen lanes
-// share four rows; a column's sums have one order, however many columns there are. A line with # stands for one line per column.
-const LANES = 16u;
-const TEAMS = 4u;
-var<workgroup> sums: array<vec4<f32>, LANES * TEAMS * COLUMNS>;
-var<workgroup> squares: array<f32, LANES * TEAMS * COLUMNS>;
-
-// Eight elements of four rows.
-struct Rows {
-    a: mat2x4<f32>,
-    b: mat2x4<f32>,
-    c: mat2x4<f32>,
-    d: mat2x4<f32>,
-}
+// Products of runs of rows with at most COLUMNS columns, which is 1 or 8: a row is read once and meets every column. A team of LANES
+// shares four rows; a column's sums have one order, however many columns there are. A line with # stands for one line per column.
+const TEAMS = 64u / LANES;
+const TOGETHER = 8u;
 
 struct Column {
     at: u32,  // its first vector of eight in x
     rounding: Rounding,
 }
 
-fn dot8(w: mat2x4<f32>, x: mat2x4<f32>) -> f32 {
-    return dot(w[0], x[0]) + dot(w[1], x[1]);
+// Of four rows and one column.
+struct Sums {
+    first: vec4<f32>,
+    second: vec4<f32>,  // of the rows that are gated
+    square: f32,        // of what enters
 }
 
-fn dots(w: Rows, x: mat2x4<f32>) -> vec4<f32> {
-    return vec4(dot8(w.a, x), dot8(w.b, x), dot8(w.c, x), dot8(w.d, x));
+var<workgroup> parts: array<Sums, 64>;
+
+fn plus(a: Sums, b: Sums) -> Sums {
+    return Sums(a.first + b.first, a.second + b.second, a.square + b.square);
+}
+
+// What all lanes of a team bring, for its first one.
+fn added_up(lane: u32, own: u32, brought: Sums) -> Sums {
+    parts[own] = brought;
+    workgroupBarrier();
+    if lane % TOGETHER == 0u {
+        var some = parts[own];
+        for (var other = 1u; other < TOGETHER; other++) {
+            some = plus(some, parts[own + other]);
+        }
+        parts[own] = some;
+    }
+    workgroupBarrier();
+    var all = parts[own];
+    if lane == 0u {
+        for (var other = TOGETHER; other < LANES; other += TOGETHER) {
+            all = plus(all, parts[own + other]);
+        }
+    }
+    workgroupBarrier();
+    return all;
+}
+
+fn met(sums: Sums, first: Rows8, second: Rows8, entering: mat2x4<f32>, scaled: mat2x4<f32>) -> Sums {
+    var met = sums;
+    met.first += times(first, scaled);
+    if GATED {
+        met.second += times(second, scaled);
+    }
+    met.square += square8(entering);
+    return met;
+}
+
+// Eight elements of four rows meet every column.
+fn meet(
+    part: u32,
+    rows4: u32,
+    i: u32,
+    columns: ptr<function, array<Column, COLUMNS>>,
+    sums: ptr<function, array<Sums, COLUMNS>>,
+) {
+    let gain = gain8(i);
+    let first = first8(part, rows4, i);
+    let second = second8(rows4, i);
+    { let x = entering8((*columns)[#], i); (*sums)[#] = met((*sums)[#], first, second, x, scaled8(x, gain)); }
 }
 
 @compute @workgroup_size(LANES, TEAMS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
     let part = part_of(group.x);
-    let row = ((group.x - product.parts[part].first_group) * TEAMS + local.y) * ROWS;
+    let rows4 = (group.x - product.parts[part].first_group) * TEAMS + local.y;
+    // Beyond the last rows, the last are computed again and not stored.
+    let last4 = (product.parts[part].rows - 1u) / 4u;
+    let held4 = min(rows4, last4);
     let vec8s = product.parts[part].vec8s;
     let first_column = call.first_column + group.y * COLUMNS;
-    let columns = min(COLUMNS, call.columns - first_column);
     // Missing columns are computed like the last one, and not stored.
-    let column# = entering_column(first_column + min(#u, columns - 1u), vec8s);
-    var sums# = vec4<f32>();
-    var squares# = 0.0;
-    for (var i = local.x; i < vec8s; i += LANES) {
-        let w = rows8(part, row, i);
-        let gain = gain8(i);
-        { let x = entering8(column#, i); squares# += square8(x); sums# += dots(w, scaled8(x, gain)); }
+    let last = call.columns - 1u;
+    var columns: array<Column, COLUMNS>;
+    columns[#] = entering_column(min(first_column + #u, last), vec8s);
+    var sums: array<Sums, COLUMNS>;
+    var i = local.x;
+    // Four at once, so that their loads are under way together.
+    for (; COLUMNS == 1u && i + 3u * LANES < vec8s; i += 4u * LANES) {
+        meet(part, held4, i, &columns, &sums);
+        meet(part, held4, i + LANES, &columns, &sums);
+        meet(part, held4, i + 2u * LANES, &columns, &sums);
+        meet(part, held4, i + 3u * LANES, &columns, &sums);
     }
-    let own = (local.y * LANES + local.x) * COLUMNS;
-    sums[own + #u] = sums#;
-    squares[own + #u] = squares#;
-    workgroupBarrier();
-    // Lane c adds up column c.
-    if local.x < columns && row < product.parts[part].rows {
-        var sum = vec4<f32>();
-        var square = 0.0;
-        for (var lane = 0u; lane < LANES; lane++) {
-            let other = (local.y * LANES + lane) * COLUMNS + local.x;
-            sum += sums[other];
-            square += squares[other];
-        }
-        leave(part, first_column + local.x, row, sum * factor(square, part));
+    for (; i < vec8s; i += LANES) {
+        meet(part, held4, i, &columns, &sums);
     }
+    let own = local.y * LANES + local.x;
+    let is_first = local.x == 0u && rows4 <= last4;
+    let all# = added_up(local.x, own, sums[#]);
+    if is_first && first_column + #u <= last { leave(part, first_column + #u, 4u * rows4, all#, factor(all#.square, part)); }
 }

@@ -1,12 +1,13 @@
-// Elements 8i .. 8i + 7 of a row. A block of 256 has four scale words: d and m; the lower four bits of scales (low 16) and minima
-// (high 16) of groups 0..4, and of 4..8; the upper two of all groups. A group is 32 elements.
-fn weight8(row: u32, i: u32) -> mat2x4<f32> {
-    let at = matrix.scales + row * matrix.scale_words + i / 32u * 4u;
-    let group = i / 4u % 8u;
-    let lower = words[at + 1u + group / 4u] >> (4u * (group % 4u));
-    let upper = words[at + 3u] >> (2u * group);
-    let scale_and_minimum = (vec2(lower, lower >> 16u) & vec2(15u)) + 16u * (vec2(upper, upper >> 16u) & vec2(3u));
-    let block = unpack2x16float(words[at]) * vec2<f32>(scale_and_minimum);
-    let q = quants8(row, i);
-    return mat2x4(block.x * q[0] - block.y, block.x * q[1] - block.y);
+// Elements 8i .. 8i + 7 of four rows. A block of 256 has four scale words: d and m; the lower four bits of scales (low 16) and minima
+// (high 16) of parts 0..4, and of 4..8; the upper two of all parts. A part is 32 elements.
+fn rows8(group: u32, i: u32) -> Rows8 {
+    let at = matrix.scales + group * matrix.scale_words + i / 32u * 4u;
+    let part = i / 4u % 8u;
+    let block = words[at];
+    let lower = words[at + 1u + part / 4u] >> vec4(4u * (part % 4u));
+    let upper = words[at + 3u] >> vec4(2u * part);
+    let scale = (lower & vec4(15u)) | ((upper & vec4(3u)) << vec4(4u));
+    let minimum = ((lower >> vec4(16u)) & vec4(15u)) | (((upper >> vec4(16u)) & vec4(3u)) << vec4(4u));
+    let q = quants8(group, i);
+    return Rows8(q.low, q.high, halves(block) * vec4<f32>(scale), -halves(block >> vec4(16u)) * vec4<f32>(minimum));
 }

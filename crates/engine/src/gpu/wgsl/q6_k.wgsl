@@ -1,9 +1,9 @@
-// Elements 8i .. 8i + 7 of a row. A block of 256 has five scale words: a signed byte for each group of 16 elements, then d.
-fn weight8(row: u32, i: u32) -> mat2x4<f32> {
-    let at = matrix.scales + row * matrix.scale_words + i / 32u * 5u;
-    let group = i / 2u % 16u;
-    let scale = bitcast<i32>(words[at + group / 4u] << (24u - 8u * (group % 4u))) >> 24u;
-    let block = unpack2x16float(words[at + 4u]).x * f32(scale);
-    let q = quants8(row, i);
-    return mat2x4(block * (q[0] - 32.0), block * (q[1] - 32.0));
+// Elements 8i .. 8i + 7 of four rows. A block of 256 has five scale words: a signed byte for each part of 16 elements, then d.
+fn rows8(group: u32, i: u32) -> Rows8 {
+    let at = matrix.scales + group * matrix.scale_words + i / 32u * 5u;
+    let part = i / 2u % 16u;
+    let signed = bitcast<vec4<i32>>(words[at + part / 4u] << vec4(24u - 8u * (part % 4u))) >> vec4(24u);
+    let scale = halves(words[at + 4u]) * vec4<f32>(signed);
+    let q = quants8(group, i);
+    return Rows8(q.low, q.high, scale, -32.0 * scale);
 }
