@@ -23,8 +23,8 @@ pub enum Kernel {
     AddRow,
     /// Matrix products of at most eight columns.
     Product(Product),
-    /// Matrix product, a chunk of columns.
-    LinearPrefill(DType),
+    /// Matrix product, a chunk of columns, so many invocations to a row.
+    LinearPrefill(DType, u32),
     /// Matrix product on a software adapter, at most so many columns: 1 or 8.
     LinearRows(DType, u32),
     /// Rotary embedding.
@@ -77,7 +77,7 @@ impl Kernel {
             | Self::RmsNorm
             | Self::HeadNorm
             | Self::LayerNorm
-            | Self::LinearPrefill(_)
+            | Self::LinearPrefill(..)
             | Self::LinearRows(..)
             | Self::Rope
             | Self::Gate(_)
@@ -95,7 +95,12 @@ impl Kernel {
         let call = include_str!("wgsl/call.wgsl");
         let rounding = include_str!("wgsl/rounding.wgsl");
         let shape = include_str!("wgsl/attention_shape.wgsl");
-        let attention = include_str!("wgsl/attention.wgsl");
+        let attention = [
+            include_str!("wgsl/added_up.wgsl"),
+            include_str!("wgsl/largest_of.wgsl"),
+            include_str!("wgsl/attention.wgsl"),
+        ]
+        .concat();
         let of_matrix = |dtype, text: &str| {
             let matrix = include_str!("wgsl/matrix.wgsl");
             let bindings = include_str!("wgsl/one_matrix.wgsl");
@@ -113,15 +118,16 @@ impl Kernel {
             Self::Product(product) => call.to_owned() + &product.source(),
             Self::Embed(dtype) => of_row(dtype, include_str!("wgsl/embed.wgsl")),
             Self::Positions(dtype) => of_row(dtype, include_str!("wgsl/positions.wgsl")),
-            Self::LinearPrefill(dtype) => {
-                of_matrix(dtype, include_str!("wgsl/linear_prefill.wgsl"))
+            Self::LinearPrefill(dtype, slices) => {
+                let text = include_str!("wgsl/linear_prefill.wgsl");
+                format!("const SLICES = {slices}u;\n") + &of_matrix(dtype, text)
             }
             Self::LinearRows(dtype, columns) => {
                 let text = each_column(include_str!("wgsl/linear_rows.wgsl"), columns);
                 format!("const COLUMNS = {columns}u;\n") + &of_matrix(dtype, &text)
             }
-            Self::Attention => [call, "const BLOCKS = false;\n", shape, attention].concat(),
-            Self::AttentionBlocks => [call, "const BLOCKS = true;\n", shape, attention].concat(),
+            Self::Attention => [call, "const BLOCKS = false;\n", shape, &attention].concat(),
+            Self::AttentionBlocks => [call, "const BLOCKS = true;\n", shape, &attention].concat(),
             Self::Merge => [call, shape, include_str!("wgsl/merge.wgsl")].concat(),
             Self::Round => [call, rounding, include_str!("wgsl/round.wgsl")].concat(),
             Self::NormAdd => of_sums(&[rounding, include_str!("wgsl/norm_add.wgsl")].concat()),

@@ -18,7 +18,7 @@ pub const UNIFORM_ALIGNMENT: u64 = 256;
 pub const CALL_BYTES: u64 = 16;
 
 /// Cached columns of a block: what one workgroup of a decode call's attention walks.
-pub const BLOCK_COLUMNS: u32 = 256;
+pub const BLOCK_COLUMNS: u32 = 64;
 
 /// Buffers of all stages; one stage runs at a time.
 pub struct Memory {

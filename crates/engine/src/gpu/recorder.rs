@@ -3,6 +3,7 @@
 use model::{CacheId, Frequencies, Op, Pairing, ValueId, WeightId, WireDtype};
 
 use super::{
+    device::LinearKernels,
     kernels::Kernel,
     memory::stride,
     program::{CONSTANT_WORDS, Columns, Grid, Planned, Source},
@@ -15,6 +16,8 @@ use crate::{
 
 /// Longest head the attention kernels have room for.
 const MAX_HEAD_DIM: u32 = 256;
+/// Invocations that share a row of a prefill product on hardware.
+const PREFILL_SLICES: u32 = 4;
 /// Lanes of the elementwise kernels.
 const LANES: u32 = 64;
 /// What kernels take for no place.
@@ -246,8 +249,12 @@ impl<'a> Recorder<'a> {
                 groups: rows.div_ceil(rows_per_group),
                 columns_per_group,
             };
+            let slices = match self.source.linear {
+                LinearKernels::Parallel => PREFILL_SLICES,
+                LinearKernels::Serial => 1,
+            };
             let [one, several] = match self.phase {
-                Phase::Prefill => [tiles(Kernel::LinearPrefill(tensor.dtype), 32, 32); 2],
+                Phase::Prefill => [tiles(Kernel::LinearPrefill(tensor.dtype, slices), 32, 32); 2],
                 Phase::Decode => [1, 8]
                     .map(|columns| tiles(Kernel::LinearRows(tensor.dtype, columns), 64, columns)),
             };

@@ -11,7 +11,7 @@ struct Attention {
     blocks: u32,      // of the whole context
 }
 // Cached columns that a workgroup walks where there are many: absolute, so that no sum depends on what runs with it.
-const BLOCK = 256u;
+const BLOCK = 64u;
 
 // What a block found: the weighted sum of its values, its largest score, and the sum of its weights.
 fn found_at(column: u32, head: u32, block: u32) -> u32 {

@@ -19,7 +19,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         sum += x[column + i];
     }
     let mean = added_up(lane, sum) / f32(shape.cols);
-    workgroupBarrier();
     var squares = 0.0;
     for (var i = lane; i < shape.cols; i += LANES) {
         squares += (x[column + i] - mean) * (x[column + i] - mean);

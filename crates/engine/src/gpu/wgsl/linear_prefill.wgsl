@@ -1,10 +1,13 @@
 // out[column, row] = weight[row] . x[column]: an invocation computes 4 rows x 4 columns, a workgroup 32 x 32, so that a chunk
-// of the usual size reads every weight once.
+// of the usual size reads every weight once. SLICES invocations share the elements of a row: a GPU has more lanes than a small
+// matrix has rows.
 @group(1) @binding(2) var<storage, read> x: array<mat2x4<f32>>;             // columns x vec8s
 @group(1) @binding(3) var<storage, read_write> out: array<f32>;             // columns x out_stride
 
+var<workgroup> slices: array<mat4x4<f32>, 64>;
+
 fn store(column: u32, row: u32, sums: vec4<f32>) {
-    if column < call.columns {
+    if column < call.columns && row < matrix.rows {
         let at = column * matrix.out_stride + matrix.first_row + row;
         for (var i = 0u; i < min(4u, matrix.rows - row); i++) {
             out[at + i] = sums[i];
@@ -12,28 +15,38 @@ fn store(column: u32, row: u32, sums: vec4<f32>) {
     }
 }
 
-@compute @workgroup_size(8, 8)
+@compute @workgroup_size(8, 8, SLICES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
     let row = group.x * 32u + local.y * 4u;
     let column = call.first_column + group.y * 32u + local.x * 4u;
-    if row >= matrix.rows || column >= call.columns {
-        return;
-    }
-    // Beyond the last column, the last is computed again and not stored.
+    // Beyond the last row or column, the last is computed again and not stored.
+    let held4 = min(row, matrix.rows - 1u) / 4u;
     let columns = min(vec4(column) + vec4(0u, 1u, 2u, 3u), vec4(call.columns - 1u)) * matrix.vec8s;
-    var sums0 = vec4<f32>();
-    var sums1 = vec4<f32>();
-    var sums2 = vec4<f32>();
-    var sums3 = vec4<f32>();
-    for (var i = 0u; i < matrix.vec8s; i++) {
-        let w = rows8(row / 4u, i);
-        sums0 += times(w, x[columns.x + i]);
-        sums1 += times(w, x[columns.y + i]);
-        sums2 += times(w, x[columns.z + i]);
-        sums3 += times(w, x[columns.w + i]);
+    var sums = mat4x4<f32>();  // one column of the matrix per column of the call
+    for (var i = local.z; i < matrix.vec8s; i += SLICES) {
+        let w = rows8(held4, i);
+        sums += mat4x4(
+            times(w, x[columns.x + i]),
+            times(w, x[columns.y + i]),
+            times(w, x[columns.z + i]),
+            times(w, x[columns.w + i]),
+        );
     }
-    store(column, row, sums0);
-    store(column + 1u, row, sums1);
-    store(column + 2u, row, sums2);
-    store(column + 3u, row, sums3);
+    let own = local.y * 8u + local.x;
+    for (var slice = 1u; slice < SLICES; slice++) {
+        if local.z == slice {
+            slices[own] = sums;
+        }
+        workgroupBarrier();
+        if local.z == 0u {
+            sums += slices[own];
+        }
+        workgroupBarrier();
+    }
+    if local.z == 0u {
+        store(column, row, sums[0]);
+        store(column + 1u, row, sums[1]);
+        store(column + 2u, row, sums[2]);
+        store(column + 3u, row, sums[3]);
+    }
 }

@@ -30,14 +30,13 @@ fn times(w: Rows8, x: mat2x4<f32>) -> vec4<f32> {
     return (w.low * x[0] + w.high * x[1]) * w.scale + w.minimum * sum;
 }
 
-// Of four words, the lower halves.
+// Of four words, the lower halves, finite ones. By integers: drivers flush small numbers or are slow at unpack2x16float.
 fn halves(four: vec4<u32>) -> vec4<f32> {
-    return vec4(
-        unpack2x16float(four.x).x,
-        unpack2x16float(four.y).x,
-        unpack2x16float(four.z).x,
-        unpack2x16float(four.w).x,
-    );
+    let size = (four & vec4(0x7fffu)) << vec4(13u);
+    let normal = bitcast<vec4<f32>>(size + vec4(0x38000000u));
+    let small = bitcast<vec4<f32>>(size + vec4(0x38800000u)) - 0x1p-14;
+    let magnitude = select(small, normal, size >= vec4(0x00800000u));
+    return bitcast<vec4<f32>>(bitcast<vec4<u32>>(magnitude) | ((four & vec4(0x8000u)) << vec4(16u)));
 }
 
 // Of four words, the bytes, lowest first.

@@ -26,11 +26,9 @@ fn added_up(lane: u32, own: u32, brought: Sums) -> Sums {
     parts[own] = brought;
     workgroupBarrier();
     if lane % TOGETHER == 0u {
-        var some = parts[own];
-        for (var other = 1u; other < TOGETHER; other++) {
-            some = plus(some, parts[own + other]);
-        }
-        parts[own] = some;
+        let low = plus(plus(brought, parts[own + 1u]), plus(parts[own + 2u], parts[own + 3u]));
+        let high = plus(plus(parts[own + 4u], parts[own + 5u]), plus(parts[own + 6u], parts[own + 7u]));
+        parts[own] = plus(low, high);
     }
     workgroupBarrier();
     var all = parts[own];
