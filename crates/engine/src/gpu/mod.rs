@@ -151,16 +151,11 @@ impl GpuExecutor {
         self.device.map(staging, bytes).await?;
         let mapped = staging.get_mapped_range(..bytes);
         if let Ok(mapped) = &mapped {
-            let floats = mapped
-                .as_chunks()
-                .0
-                .iter()
-                .map(|bytes| f32::from_le_bytes(*bytes));
-            let stride = stride(width) as usize;
-            let kept = floats
-                .enumerate()
-                .filter(|(index, _)| index % stride < width as usize);
-            out.extend(kept.map(|(_, value)| value));
+            let (stride, width) = (4 * stride(width) as usize, 4 * width as usize);
+            for column in mapped.chunks_exact(stride) {
+                let floats = column[..width].as_chunks().0;
+                out.extend(floats.iter().map(|bytes| f32::from_le_bytes(*bytes)));
+            }
         }
         let read = mapped.map(drop);
         staging.unmap();
