@@ -171,7 +171,7 @@ impl Product {
 /// How to read a weight of this storage type, under names that no other part has.
 fn of_part((part, dtype): (usize, DType)) -> String {
     let mut text = weight_text(dtype).to_owned();
-    for function in ["rows8", "quants8", "signed_bytes", "pairs", "four"] {
+    for function in ["rows8", "quants8", "pairs", "four"] {
         text = text.replace(&format!("{function}("), &format!("{function}_{part}("));
     }
     text.replace("words[", &format!("words{part}["))

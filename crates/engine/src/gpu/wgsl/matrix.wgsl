@@ -15,7 +15,7 @@ struct Matrix {
     padding: u32,
 }
 
-// Eight neighbouring elements of four rows, each quant * scale + minimum. A column holds one element of the four rows.
+// Eight neighbouring elements of four rows, each number * scale + minimum. A column holds one element of the four rows.
 struct Rows8 {
     low: mat4x4<f32>,
     high: mat4x4<f32>,
@@ -39,13 +39,16 @@ fn halves(four: vec4<u32>) -> vec4<f32> {
     return bitcast<vec4<f32>>(bitcast<vec4<u32>>(magnitude) | ((four & vec4(0x8000u)) << vec4(16u)));
 }
 
-// Of four words, the bytes, lowest first.
+// Of four words, the bytes, lowest first, each as 1 + byte / 256: put among the bits of a number, because GPUs are slow at turning
+// integers into floats.
 fn bytes(four: vec4<u32>) -> mat4x4<f32> {
+    let one = vec4(0x3f800000u);
+    let fraction = vec4(0x007f8000u);
     return mat4x4(
-        vec4<f32>(four & vec4(255u)),
-        vec4<f32>((four >> vec4(8u)) & vec4(255u)),
-        vec4<f32>((four >> vec4(16u)) & vec4(255u)),
-        vec4<f32>(four >> vec4(24u)),
+        bitcast<vec4<f32>>(((four << vec4(15u)) & fraction) | one),
+        bitcast<vec4<f32>>(((four << vec4(7u)) & fraction) | one),
+        bitcast<vec4<f32>>(((four >> vec4(1u)) & fraction) | one),
+        bitcast<vec4<f32>>(((four >> vec4(9u)) & fraction) | one),
     );
 }
 
@@ -53,8 +56,15 @@ fn bytes(four: vec4<u32>) -> mat4x4<f32> {
 fn in_bytes(four: vec4<u32>, mask: u32) -> vec4<u32> {
     return four & vec4(mask * 0x01010101u);
 }
-// Eight neighbouring quants of four rows. A column holds one quant of the four rows.
+// Eight neighbouring quants of four rows, each as 1 + quant / levels. A column holds one quant of the four rows.
 struct Quants8 {
     low: mat4x4<f32>,
     high: mat4x4<f32>,
+    levels: f32,
+}
+
+// Each quant * scale + minimum.
+fn dequantised(q: Quants8, scale: vec4<f32>, minimum: vec4<f32>) -> Rows8 {
+    let unit = q.levels * scale;
+    return Rows8(q.low, q.high, unit, minimum - unit);
 }

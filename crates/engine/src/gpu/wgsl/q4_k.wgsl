@@ -8,6 +8,6 @@ fn rows8(group: u32, i: u32) -> Rows8 {
     let upper = words[at + 3u] >> vec4(2u * part);
     let scale = (lower & vec4(15u)) | ((upper & vec4(3u)) << vec4(4u));
     let minimum = ((lower >> vec4(16u)) & vec4(15u)) | (((upper >> vec4(16u)) & vec4(3u)) << vec4(4u));
-    let q = quants8(group, i);
-    return Rows8(q.low, q.high, halves(block) * vec4<f32>(scale), -halves(block >> vec4(16u)) * vec4<f32>(minimum));
+    let fall = halves(block >> vec4(16u)) * vec4<f32>(minimum);
+    return dequantised(quants8(group, i), halves(block) * vec4<f32>(scale), -fall);
 }

@@ -4,6 +4,5 @@ fn rows8(group: u32, i: u32) -> Rows8 {
     let part = i / 2u % 16u;
     let signed = bitcast<vec4<i32>>(words[at + part / 4u] << vec4(24u - 8u * (part % 4u))) >> vec4(24u);
     let scale = halves(words[at + 4u]) * vec4<f32>(signed);
-    let q = quants8(group, i);
-    return Rows8(q.low, q.high, scale, -32.0 * scale);
+    return dequantised(quants8(group, i), scale, -32.0 * scale);
 }
