@@ -26,20 +26,6 @@ use engine::{
 use model::{DType, Graph, NumericClass, UnitRange, WireDtype};
 use pollster::block_on;
 
-const DTYPES: [DType; 11] = [
-    DType::F32,
-    DType::F16,
-    DType::BF16,
-    DType::Q8_0,
-    DType::Q4_0,
-    DType::Q4_1,
-    DType::Q5_0,
-    DType::Q5_1,
-    DType::Q4_K,
-    DType::Q5_K,
-    DType::Q6_K,
-];
-
 const KERNELS: [LinearKernels; 2] = [LinearKernels::Parallel, LinearKernels::Serial];
 
 /// One for all tests, so that every kernel is compiled once. With the kernels of phones, which fuse more than those for software
@@ -89,7 +75,7 @@ fn gpu(
 
 #[test]
 fn every_op_agrees_with_the_cpu_in_every_storage_type_on_odd_shapes() {
-    for dtype in DTYPES {
+    for dtype in DType::ALL {
         for make in makes() {
             contract::every_op_agrees_with_the_cpu(dtype, &make);
         }
@@ -103,7 +89,7 @@ fn fused_products_agree_with_the_cpu_in_every_storage_type() {
         wire: WireDtype::F16Scaled,
         ..CLASS
     };
-    for dtype in DTYPES {
+    for dtype in DType::ALL {
         let graph = Arc::new(llama(odd(dtype)));
         contract::agrees_with_the_cpu(&graph, class, &format!("{dtype:?}"), &make);
     }
@@ -153,7 +139,7 @@ fn requests_in_different_slots_do_not_see_each_other() {
 
 #[test]
 fn rows_may_arrive_one_by_one_and_all_must_arrive() {
-    for dtype in DTYPES {
+    for dtype in DType::ALL {
         contract::rows_may_arrive_one_by_one_and_all_must_arrive(dtype, &make);
     }
 }

@@ -15,20 +15,6 @@ use super::{
 };
 use crate::segment::Rotations;
 
-const DTYPES: [DType; 11] = [
-    DType::F32,
-    DType::F16,
-    DType::BF16,
-    DType::Q8_0,
-    DType::Q4_0,
-    DType::Q4_1,
-    DType::Q5_0,
-    DType::Q5_1,
-    DType::Q4_K,
-    DType::Q5_K,
-    DType::Q6_K,
-];
-
 fn half(bytes: &[u8]) -> f64 {
     f16::from_le_bytes([bytes[0], bytes[1]]).to_f64()
 }
@@ -110,7 +96,7 @@ fn numbers(len: usize) -> impl Strategy<Value = Vec<f32>> {
 /// A weight's shape: (dtype, rows, cols, columns of input).
 fn shapes() -> impl Strategy<Value = (DType, usize, usize, usize)> {
     (
-        prop::sample::select(&DTYPES[..]),
+        prop::sample::select(&DType::ALL[..]),
         1..13_usize,
         1..70_usize,
         1..6_usize,

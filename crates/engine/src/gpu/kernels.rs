@@ -106,6 +106,9 @@ impl Kernel {
             let bindings = include_str!("wgsl/one_matrix.wgsl");
             [call, matrix, bindings, weight_text(dtype), text].concat()
         };
+        let of_columns = |dtype, text: &str| {
+            of_matrix(dtype, &[include_str!("wgsl/columns.wgsl"), text].concat())
+        };
         let of_row = |dtype, text: &str| {
             let one_row = include_str!("wgsl/one_row.wgsl");
             of_matrix(dtype, &[one_row, text].concat())
@@ -120,11 +123,11 @@ impl Kernel {
             Self::Positions(dtype) => of_row(dtype, include_str!("wgsl/positions.wgsl")),
             Self::LinearPrefill(dtype, slices) => {
                 let text = include_str!("wgsl/linear_prefill.wgsl");
-                format!("const SLICES = {slices}u;\n") + &of_matrix(dtype, text)
+                format!("const SLICES = {slices}u;\n") + &of_columns(dtype, text)
             }
             Self::LinearRows(dtype, columns) => {
                 let text = each_column(include_str!("wgsl/linear_rows.wgsl"), columns);
-                format!("const COLUMNS = {columns}u;\n") + &of_matrix(dtype, &text)
+                format!("const COLUMNS = {columns}u;\n") + &of_columns(dtype, &text)
             }
             Self::Attention => [call, "const BLOCKS = false;\n", shape, &attention].concat(),
             Self::AttentionBlocks => [call, "const BLOCKS = true;\n", shape, &attention].concat(),

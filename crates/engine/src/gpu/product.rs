@@ -66,7 +66,7 @@ impl Product {
         let words = (0..self.dtypes().count())
             .map(|part| Some((Read, format!("words{part}: array<vec4<u32>>"))));
         let others = [
-            read("x: array<mat2x4<f32>>"),
+            read("x: array<vec4<f32>>"),
             read("vectors: array<vec4<f32>>"),
             write("out: array<f32>"),
             (self.norm || residual)

@@ -1,7 +1,6 @@
 // out[column, row] = weight[row] . x[column]: an invocation computes 4 rows x 4 columns, a workgroup 32 x 32, so that a chunk
 // of the usual size reads every weight once. SLICES invocations share the elements of a row: a GPU has more lanes than a small
 // matrix has rows.
-@group(1) @binding(2) var<storage, read> x: array<mat2x4<f32>>;             // columns x vec8s
 @group(1) @binding(3) var<storage, read_write> out: array<f32>;             // columns x out_stride
 
 var<workgroup> slices: array<mat4x4<f32>, 64>;
@@ -26,10 +25,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     for (var i = local.z; i < matrix.vec8s; i += SLICES) {
         let w = rows8(held4, i);
         sums += mat4x4(
-            times(w, x[columns.x + i]),
-            times(w, x[columns.y + i]),
-            times(w, x[columns.z + i]),
-            times(w, x[columns.w + i]),
+            times(w, x8(columns.x + i)),
+            times(w, x8(columns.y + i)),
+            times(w, x8(columns.z + i)),
+            times(w, x8(columns.w + i)),
         );
     }
     let own = local.y * 8u + local.x;

@@ -1,7 +1,6 @@
 // out[column, row] = weight[row] . x[column], for adapters that are software: an invocation computes four rows for COLUMNS columns,
 // which is 1 or 8. No barrier, and every invocation of a workgroup reads the same x, which such adapters load once.
 // A column's sum has one order, however many columns there are. A line with # stands for one line per column.
-@group(1) @binding(2) var<storage, read> x: array<mat2x4<f32>>;             // columns x vec8s
 @group(1) @binding(3) var<storage, read_write> out: array<f32>;             // columns x out_stride
 
 const LANES = 16u;
@@ -27,7 +26,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var sums# = vec4<f32>();
     for (var i = 0u; i < matrix.vec8s; i++) {
         let w = rows8(held4, i);
-        sums# += times(w, x[x# + i]);
+        sums# += times(w, x8(x# + i));
     }
     store(first_column + #u, 4u * rows4, sums#);
 }

@@ -3,8 +3,8 @@ fn entering_column(column: u32, vec8s: u32) -> Column {
     return Column(column * vec8s, rounding_of(column));
 }
 fn entering8(column: Column, i: u32) -> mat2x4<f32> {
-    let x8 = x[column.at + i];
-    return mat2x4(rounded4(x8[0], column.rounding), rounded4(x8[1], column.rounding));
+    let at = 2u * (column.at + i);
+    return mat2x4(rounded4(x[at], column.rounding), rounded4(x[at + 1u], column.rounding));
 }
 fn square8(x8: mat2x4<f32>) -> f32 {
     return dot(x8[0], x8[0]) + dot(x8[1], x8[1]);
