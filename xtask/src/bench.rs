@@ -43,6 +43,9 @@ pub struct Engine {
     /// A model file; only its header is read.
     #[arg(long, default_value = DEFAULT_MODEL)]
     model: PathBuf,
+    /// A matrix of so many rows and columns in every storage type, too: ROWSxCOLUMNS; the GPU executor only.
+    #[arg(long)]
+    matrix: Option<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -90,6 +93,9 @@ fn native(options: &Engine) -> Command {
     cargo.args(["run", "--quiet", "--release", "--package", "bench", "--"]);
     cargo.args(["--executor", &options.executor]);
     cargo.arg("--model").arg(&options.model);
+    if let Some(matrix) = &options.matrix {
+        cargo.args(["--matrix", matrix]);
+    }
     cargo
 }
 

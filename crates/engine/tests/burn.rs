@@ -9,6 +9,9 @@
     reason = "tests say what they expect by panicking"
 )]
 
+#[macro_use]
+#[path = "common/architectures.rs"]
+mod architectures;
 mod common;
 
 use std::sync::{Arc, OnceLock};
@@ -213,32 +216,14 @@ fn a_lost_device_is_a_typed_error() {
     assert_eq!(error.code(), "engine.device_lost");
 }
 
-/// The tests below, for each architecture.
-macro_rules! architectures {
-    ($($name:ident)*) => {
-        $(mod $name {
-            use super::*;
+architectures!();
 
-            #[test]
-            fn matches_torch() {
-                contract::hidden_states_and_logits(&Tiny::open(stringify!($name)), &make);
-            }
-
-            #[test]
-            fn every_split_gives_the_same_bits() {
-                contract::every_split(&Tiny::open(stringify!($name)), &make);
-            }
-
-            #[test]
-            fn a_phone_tests_its_kernels_on_it() {
-                let tiny = Tiny::open(stringify!($name));
-                let class = model::NumericClass { wire: WireDtype::F16Scaled, ..CLASS };
-                let make = async |setup| BurnExecutor::new(device(), setup);
-                let error = block_on(self_test::run(&tiny.model.graph, class, make)).unwrap();
-                assert!(error > 0.0, "the two executors are not one");
-            }
-        })*
+fn tested_at_join(tiny: &Tiny) {
+    let class = model::NumericClass {
+        wire: WireDtype::F16Scaled,
+        ..CLASS
     };
+    let make = async |setup| BurnExecutor::new(device(), setup);
+    let error = block_on(self_test::run(&tiny.model.graph, class, make)).unwrap();
+    assert!(error > 0.0, "the two executors are not one");
 }
-
-architectures!(llama llama31 qwen2 qwen3 gemma3 phi3 gpt2 gptj bloom bloom6 opt opt350);

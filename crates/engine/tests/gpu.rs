@@ -9,6 +9,9 @@
     reason = "tests say what they expect by panicking"
 )]
 
+#[macro_use]
+#[path = "common/architectures.rs"]
+mod architectures;
 mod common;
 
 use std::sync::{Arc, LazyLock};
@@ -285,31 +288,7 @@ fn a_lost_device_is_a_typed_error() {
     assert!(device.is_lost());
 }
 
-/// The tests below, for each architecture.
-macro_rules! architectures {
-    ($($name:ident)*) => {
-        $(mod $name {
-            use super::*;
-
-            #[test]
-            fn matches_torch() {
-                contract::hidden_states_and_logits(&Tiny::open(stringify!($name)), &make);
-            }
-
-            #[test]
-            fn every_split_gives_the_same_bits() {
-                contract::every_split(&Tiny::open(stringify!($name)), &make);
-            }
-
-            #[test]
-            fn a_phone_tests_its_kernels_on_it() {
-                tested_at_join(&Tiny::open(stringify!($name)));
-            }
-        })*
-    };
-}
-
-architectures!(llama llama31 qwen2 qwen3 gemma3 phi3 gpt2 gptj bloom bloom6 opt opt350);
+architectures!();
 
 fn tested_at_join(tiny: &Tiny) {
     let device = device();

@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::file::{Model, Tiny, argmax, class, floats, ids, workspace};
+use common::file::{Model, Tiny, argmax, assert_close, class, floats, ids, workspace};
 use engine::{CpuExecutor, Executor, Input, Phase, Step, Want};
 use model::{DType, NumericClass, UnitRange, WireDtype, hugging_face::Target, segment};
 use pollster::block_on;
@@ -17,16 +17,6 @@ use pollster::block_on;
 /// Rule 5's bound on the CPU.
 const BOUND: f32 = 1e-4;
 const CONTEXT: u32 = 64;
-
-fn assert_close(found: &[f32], expected: &[f32], what: &str) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    let error = found
-        .iter()
-        .zip(expected)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0.0, f32::max);
-    assert!(error <= BOUND, "{what}: largest error {error}");
-}
 
 /// One member per stage.
 struct Ring {
@@ -182,6 +172,7 @@ fn hidden_states_and_logits(tiny: &Tiny) {
             &hidden,
             &expected,
             &format!("hidden state after unit {cut}"),
+            BOUND,
         );
     }
     let mut ring = Ring::new(model, &[], class(WireDtype::F32, CONTEXT));
@@ -191,12 +182,13 @@ fn hidden_states_and_logits(tiny: &Tiny) {
         columns[columns.len() - 1],
         &floats(&reference["logits_last"]),
         "last logits",
+        BOUND,
     );
     for (column, expected) in columns
         .iter()
         .zip(reference["logits_first16_per_pos"].as_array().unwrap())
     {
-        assert_close(&column[..16], &floats(expected), "first 16 logits");
+        assert_close(&column[..16], &floats(expected), "first 16 logits", BOUND);
     }
     let best: Vec<u32> = columns.iter().map(|column| argmax(column)).collect();
     assert_eq!(best, ids(&reference["argmax_per_pos"]));

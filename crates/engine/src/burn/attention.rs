@@ -14,6 +14,7 @@ use cubecl::Device;
 use model::graph::alibi_slope;
 
 use super::tensor::{Tensor, assign, bytes, part, reshape, upload, zeros};
+use crate::segment::Heads;
 
 /// Added to scores of columns that are not seen: e to this is 0, and no score makes it infinite.
 const UNSEEN: f32 = -1e30;
@@ -22,23 +23,6 @@ const UNSEEN: f32 = -1e30;
 pub struct Cache {
     keys: Tensor,
     values: Tensor,
-}
-
-/// Heads of one attention op.
-#[derive(Clone, Copy, PartialEq)]
-pub struct Heads {
-    /// Query heads.
-    pub heads: usize,
-    /// Key/value heads; divides `heads`.
-    pub kv_heads: usize,
-    /// Elements per head.
-    pub head_dim: usize,
-    /// Multiplies q.k before the softmax.
-    pub scale: f32,
-    /// Columns that a column sees, itself included.
-    pub window: usize,
-    /// Whether a score is lowered by the distance times the head's slope.
-    pub alibi: bool,
 }
 
 impl Cache {

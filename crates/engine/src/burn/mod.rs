@@ -23,7 +23,7 @@ use self::{
 };
 use crate::{
     EngineError, Executor, Input, Phase, Setup, Step,
-    segment::{Buffers, Call, Reuse, Rotations, Stage, check_class, check_positions, misuse},
+    segment::{Call, Heads, Reuse, Rotations, Stage, misuse, stages},
 };
 
 /// Generic executor of a member's segments.
@@ -47,21 +47,14 @@ impl BurnExecutor {
     /// # Errors
     /// Stages or a class that do not fit the graph, or a row beyond the adapter's limits.
     pub fn new(device: &BurnDevice, setup: Setup) -> Result<Self, EngineError> {
+        device.gpu().check()?;
+        let (stages, buffers) = stages(&setup, Reuse::AfterOp)?;
         let Setup {
             graph,
-            stages: ranges,
             class,
             slots,
+            ..
         } = setup;
-        check_class(class)?;
-        device.gpu().check()?;
-        let mut buffers = Buffers::new();
-        let mut stages = Vec::with_capacity(ranges.len());
-        for range in ranges {
-            let stage = Stage::new(&graph, range, slots, Reuse::AfterOp, &mut buffers);
-            stages.push(stage?);
-        }
-        check_positions(&graph, class, &stages)?;
         let binding_bytes = device.gpu().binding_bytes();
         let weights = Weights::new(device.device(), binding_bytes, &graph, &stages)?;
         let mut caches: Vec<Vec<_>> = (0..slots)
@@ -72,7 +65,7 @@ impl BurnExecutor {
             if let Op::Rope { frequencies, .. } = op {
                 rotations.add(*frequencies, walk::columns(class, Phase::Prefill));
             }
-            if let (Some(cache), Some(heads)) = (op.cache(), walk::heads(op)) {
+            if let (Some(cache), Some(heads)) = (op.cache(), Heads::of(op)) {
                 let context = class.context_columns as usize;
                 for of_slot in &mut caches {
                     of_slot[cache.0 as usize] = Some(Cache::new(device.device(), heads, context));

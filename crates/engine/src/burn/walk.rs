@@ -3,14 +3,14 @@
 use model::{Graph, NumericClass, Op, Unit, ValueId, WireDtype};
 
 use super::{
-    attention::{self, Cache, Heads},
+    attention::{self, Cache},
     ops, round,
     tensor::{Tensor, padded, part, upload},
     weights::Weights,
 };
 use crate::{
     EngineError, Input, Phase,
-    segment::{Call, Demand, OUT, Rotations, Stage, misuse, weight},
+    segment::{Call, Demand, Heads, OUT, Rotations, Stage, misuse, weight},
 };
 
 /// What a call meets and does not change.
@@ -51,29 +51,6 @@ pub fn columns(class: NumericClass, phase: Phase) -> usize {
     match phase {
         Phase::Prefill => class.chunk_columns as usize,
         Phase::Decode => NumericClass::MAX_DECODE_COLUMNS as usize,
-    }
-}
-
-/// Heads of an attention op.
-pub fn heads(op: &Op) -> Option<Heads> {
-    match *op {
-        Op::Attention {
-            heads,
-            kv_heads,
-            head_dim,
-            scale,
-            window,
-            alibi,
-            ..
-        } => Some(Heads {
-            heads: heads as usize,
-            kv_heads: kv_heads as usize,
-            head_dim: head_dim as usize,
-            scale,
-            window: window.map_or(usize::MAX, |window| window as usize),
-            alibi,
-        }),
-        _ => None,
     }
 }
 
@@ -227,7 +204,7 @@ impl<'a> Walk<'a> {
                 ops::rope(self.value(x)?, head_dim as usize, pairing, [cos, sin])
             }
             Op::Attention { q, .. } => {
-                let heads = heads(op).ok_or_else(no_rows)?;
+                let heads = Heads::of(op).ok_or_else(no_rows)?;
                 let (queries, bias) = (self.value(q)?, self.bias(heads));
                 self.cache(op)?.attend(heads, queries, bias)
             }

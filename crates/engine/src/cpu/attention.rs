@@ -8,6 +8,7 @@ use super::{
     exponential::exp,
     lanes::{dot, dot_tile, sum},
 };
+use crate::segment::Heads;
 
 /// Cached columns that meet a query together.
 const TILE_COLUMNS: usize = 4;
@@ -17,23 +18,6 @@ pub struct Cache {
     width: usize,
     keys: Vec<f32>,
     values: Vec<f32>,
-}
-
-/// Heads of one attention op.
-#[derive(Clone, Copy)]
-pub struct Heads {
-    /// Query heads.
-    pub heads: usize,
-    /// Key/value heads; divides `heads`.
-    pub kv_heads: usize,
-    /// Elements per head.
-    pub head_dim: usize,
-    /// Multiplies q.k before the softmax.
-    pub scale: f32,
-    /// Columns that a column sees, itself included.
-    pub window: usize,
-    /// Whether a score is lowered by the distance times the head's slope.
-    pub alibi: bool,
 }
 
 impl Cache {

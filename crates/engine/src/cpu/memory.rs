@@ -4,7 +4,7 @@ use model::{Graph, NumericClass, Op, ValueId, WeightId, WireDtype, wire};
 
 use super::{
     activation_functions,
-    attention::{Cache, Heads},
+    attention::Cache,
     elementwise,
     linear::{Scratch, linear},
     rope::rotate,
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     EngineError, Input,
     memory::zeroed,
-    segment::{Buffers, Call, OUT, Rotations, Stage, max_columns, misuse},
+    segment::{Buffers, Call, Heads, OUT, Rotations, Stage, max_columns, misuse},
 };
 
 /// What is written to while running.
@@ -264,33 +264,15 @@ impl Memory {
                     out,
                 );
             }
-            Op::Attention {
-                q,
-                k,
-                v,
-                heads,
-                kv_heads,
-                head_dim,
-                scale,
-                window,
-                alibi,
-                cache,
-                ..
-            } => {
+            Op::Attention { q, k, v, cache, .. } => {
                 let of_slot = caches.get_mut(call.slot);
                 let cache = of_slot
                     .and_then(|caches| caches.get_mut(cache.0 as usize))
                     .and_then(Option::as_mut);
                 let cache = cache.ok_or_else(|| misuse("a KV cache of another segment".into()))?;
                 cache.write(call.position, every_column(k), every_column(v));
-                let heads = Heads {
-                    heads: heads as usize,
-                    kv_heads: kv_heads as usize,
-                    head_dim: head_dim as usize,
-                    scale,
-                    window: window.map_or(usize::MAX, |window| window as usize),
-                    alibi,
-                };
+                let heads =
+                    Heads::of(op).ok_or_else(|| misuse("attention without heads".into()))?;
                 cache.attend(
                     heads,
                     call.position + call.columns - columns,

@@ -30,7 +30,7 @@ use model::{EngineKind, Graph, NumericClass, WeightId};
 use self::{memory::Memory, store::Store};
 use crate::{
     EngineError, Executor, Input, Setup, Step,
-    segment::{Buffers, Call, Reuse, Stage, check_class, check_positions, misuse},
+    segment::{Call, Reuse, Stage, misuse, stages},
 };
 
 /// CPU executor of a member's segments.
@@ -49,25 +49,13 @@ impl CpuExecutor {
     /// # Errors
     /// Stages or a class that do not fit the graph, or out of memory.
     pub fn new(setup: Setup) -> Result<Self, EngineError> {
+        let (stages, buffers) = stages(&setup, Reuse::AfterOp)?;
         let Setup {
             graph,
-            stages: ranges,
             class,
             slots,
+            ..
         } = setup;
-        check_class(class)?;
-        let mut buffers = Buffers::new();
-        let mut stages = Vec::with_capacity(ranges.len());
-        for range in ranges {
-            stages.push(Stage::new(
-                &graph,
-                range,
-                slots,
-                Reuse::AfterOp,
-                &mut buffers,
-            )?);
-        }
-        check_positions(&graph, class, &stages)?;
         let store = Store::new(&graph, &stages)?;
         let memory = Memory::new(&graph, class, slots, &stages, &buffers)?;
         Ok(Self {

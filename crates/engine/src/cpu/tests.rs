@@ -8,12 +8,12 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::{
     activation_functions,
-    attention::{Cache, Heads},
+    attention::Cache,
     dequantise, elementwise, interleaved,
     linear::{Matrix, Scratch, linear, linear_portable},
     rope::rotate,
 };
-use crate::segment::Rotations;
+use crate::segment::{Heads, Rotations};
 
 fn half(bytes: &[u8]) -> f64 {
     f16::from_le_bytes([bytes[0], bytes[1]]).to_f64()

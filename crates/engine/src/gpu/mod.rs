@@ -30,7 +30,7 @@ use self::{
 };
 use crate::{
     EngineError, Executor, Input, Setup, Step,
-    segment::{Buffers, Call, Demand, OUT, Reuse, Stage, check_class, check_positions, misuse},
+    segment::{Call, Demand, OUT, Reuse, Stage, misuse, stages},
 };
 
 /// What an error scope caught, once the driver has told.
@@ -59,21 +59,14 @@ impl GpuExecutor {
     /// # Errors
     /// Stages or a class that do not fit the graph, or a buffer beyond the adapter's limits.
     pub fn new(device: &GpuDevice, setup: Setup) -> Result<Self, EngineError> {
+        device.check()?;
+        let (stages, buffers) = stages(&setup, Reuse::AfterUnit)?;
         let Setup {
             graph,
-            stages: ranges,
             class,
             slots,
+            ..
         } = setup;
-        check_class(class)?;
-        device.check()?;
-        let mut buffers = Buffers::new();
-        let mut stages = Vec::with_capacity(ranges.len());
-        for range in ranges {
-            let stage = Stage::new(&graph, range, slots, Reuse::AfterUnit, &mut buffers);
-            stages.push(stage?);
-        }
-        check_positions(&graph, class, &stages)?;
         let scope = device.watch_memory();
         let weights = Weights::new(device, &graph, &stages)?;
         let memory = Memory::new(device, &graph, class, slots, &stages, &buffers)?;

@@ -4,14 +4,16 @@
 mod arrivals;
 mod call;
 pub(crate) mod finite;
+mod heads;
 pub(crate) mod operands;
 pub(crate) mod rotations;
 mod stage;
 
 pub(crate) use arrivals::Arrivals;
-pub(crate) use call::{Call, check_class, check_positions, max_columns};
+pub(crate) use call::{Call, max_columns};
+pub(crate) use heads::Heads;
 pub(crate) use rotations::Rotations;
-pub(crate) use stage::{Buffers, Demand, OUT, Reuse, Stage};
+pub(crate) use stage::{Buffers, Demand, OUT, Reuse, Stage, stages};
 
 use model::{Graph, Weight, WeightId};
 

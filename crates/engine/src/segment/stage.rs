@@ -2,8 +2,11 @@
 
 use model::{CacheId, Graph, Op, Unit, UnitRange, ValueId};
 
-use super::{misuse, operands};
-use crate::{EngineError, Want};
+use super::{
+    call::{check_class, check_positions},
+    misuse, operands,
+};
+use crate::{EngineError, Setup, Want};
 
 /// Columns of a value that somebody reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,9 +76,25 @@ pub struct Stage {
     demands: [Vec<Demand>; 3],
 }
 
+/// The stages of a member, and the buffers that they share.
+///
+/// # Errors
+/// Stages or a class that do not fit the graph.
+pub fn stages(setup: &Setup, reuse: Reuse) -> Result<(Vec<Stage>, Buffers), EngineError> {
+    check_class(setup.class)?;
+    let mut buffers = Buffers::new();
+    let mut stages = Vec::with_capacity(setup.stages.len());
+    for range in &setup.stages {
+        let stage = Stage::new(&setup.graph, *range, setup.slots, reuse, &mut buffers);
+        stages.push(stage?);
+    }
+    check_positions(&setup.graph, setup.class, &stages)?;
+    Ok((stages, buffers))
+}
+
 impl Buffers {
     /// Only the caller's.
-    pub fn new() -> Self {
+    fn new() -> Self {
         Self { widths: vec![0] }
     }
 }
@@ -85,7 +104,7 @@ impl Stage {
     ///
     /// # Errors
     /// Units the model does not have, no slot, or ops that do not fit their operands.
-    pub fn new(
+    fn new(
         graph: &Graph,
         range: UnitRange,
         slots: u32,

@@ -10,7 +10,7 @@ use pollster::block_on;
 
 use super::{
     every_op::every_op,
-    file::{Tiny, argmax, floats, ids},
+    file::{Tiny, argmax, assert_close, floats, ids},
     llama::{Shape, llama},
 };
 
@@ -313,7 +313,12 @@ pub fn verifying_several_columns_has_the_bits_of_one_by_one<E: Executor>(
             let logits = run(&mut executor, step, input);
             let expected = run(&mut reference, step, input);
             if wire == WireDtype::F32 {
-                assert_close(&logits, &expected, &format!("{dtype:?} at {position}"));
+                assert_close(
+                    &logits,
+                    &expected,
+                    &format!("{dtype:?} at {position}"),
+                    BOUND,
+                );
             }
             single.extend(logits);
         }
@@ -423,16 +428,6 @@ pub fn misuse_is_refused_as_on_the_cpu<E: Executor>(make: &impl Fn(Setup) -> E) 
     assert_eq!(code(decode(stage, 100, 1), &[1]), "engine.context_full");
 }
 
-fn assert_close(found: &[f32], expected: &[f32], what: &str) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    let error = found
-        .iter()
-        .zip(expected)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0.0, f32::max);
-    assert!(error <= BOUND, "{what}: largest error {error}");
-}
-
 /// Torch's hidden states, last logits and 32 greedy ids.
 pub fn hidden_states_and_logits<E: Executor>(tiny: &Tiny, make: &impl Fn(Setup) -> E) {
     let (model, reference, prompt) = (&tiny.model, &tiny.reference, tiny.prompt());
@@ -453,6 +448,7 @@ pub fn hidden_states_and_logits<E: Executor>(tiny: &Tiny, make: &impl Fn(Setup) 
             &hidden,
             &expected,
             &format!("hidden state after unit {cut}"),
+            BOUND,
         );
     }
     let stage = model.all_units();
@@ -464,7 +460,12 @@ pub fn hidden_states_and_logits<E: Executor>(tiny: &Tiny, make: &impl Fn(Setup) 
     );
     let columns: Vec<&[f32]> = logits.chunks(model.graph.vocabulary as usize).collect();
     let last = columns[columns.len() - 1];
-    assert_close(last, &floats(&reference["logits_last"]), "last logits");
+    assert_close(
+        last,
+        &floats(&reference["logits_last"]),
+        "last logits",
+        BOUND,
+    );
     let mut answer = vec![argmax(last)];
     for position in prompt.len() as u32..prompt.len() as u32 + 31 {
         let token = [answer[answer.len() - 1]];

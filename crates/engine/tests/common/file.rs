@@ -184,3 +184,11 @@ pub fn argmax(logits: &[f32]) -> u32 {
         .unwrap();
     best.0 as u32
 }
+
+/// That no element is further from what is expected than `bound`.
+pub fn assert_close(found: &[f32], expected: &[f32], what: &str, bound: f32) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let errors = found.iter().zip(expected).map(|(a, b)| (a - b).abs());
+    let error = errors.fold(0.0, f32::max);
+    assert!(error <= bound, "{what}: largest error {error}");
+}
