@@ -123,9 +123,9 @@ test("an answer stopped at any moment ends within a token, and the next question
     // A token takes longer than its event's way here: what is counted after the stop is what came after it.
     await host.slow(HOP_MS);
     const from = host.events.length;
-    await host.call("generate", REQUEST);
+    const question = await host.call("generate", REQUEST);
     await pause(wait_ms);
-    await host.page.evaluate(() => window.phone.stop());
+    await host.call("stop", question);
     const stopped = host.events.length;
     const { reason } = await host.until((event) => event.type === "finished", from);
     assert.equal(reason, "cancelled", `after ${wait_ms} ms`);

@@ -128,8 +128,8 @@ test("plain modules: two pages answer together, by the API as documented", async
       aborted.push(error.name);
     }
     const tooLong = await completions.create({ messages: [{ role: "user", content: "a b ".repeat(4000) }] }).catch(({ name, code, remedy }) => ({ name, code, remedy }));
-    const [one, other] = await Promise.all([completions.create(request), completions.create(request)]);
-    return { chunks, whole, aborted, tooLong, after: [one, other].map(({ choices }) => choices[0].message.content) };
+    const after = await completions.create(request);
+    return { chunks, whole, aborted, tooLong, after: after.choices[0].message.content };
   }, MESSAGES);
   const [first, last] = [chunks[0], chunks.at(-1)];
   assert.deepEqual([first.object, first.choices[0].delta.role, last.choices[0].finish_reason], ["chat.completion.chunk", "assistant", "length"]);
@@ -144,7 +144,35 @@ test("plain modules: two pages answer together, by the API as documented", async
   assert.equal(tooLong.name, "LinguaLinkedError");
   assert.equal(tooLong.code, "prompt.too_long");
   assert.ok(tooLong.remedy.length > 0);
-  assert.deepEqual(after, [streamed, streamed], "questions wait for each other");
+  assert.equal(after, streamed, "the room is free again");
+
+  for (const { page } of [host, guest]) {
+    const { slots, ended, long, alone, short } = await page.evaluate(async ([short, long]) => {
+      const { session } = globalThis;
+      const { completions } = session.chat;
+      const ended = [];
+      const ask = async (name, request, options) => {
+        const text = await completions.create(request, options).then(({ choices }) => choices[0].message.content, ({ name, code }) => code ?? name);
+        ended.push(name);
+        return text;
+      };
+      const alone = await ask("alone", long);
+      const controller = new AbortController();
+      const longer = ask("long", long);
+      const others = [
+        ask("aborted", long, { signal: controller.signal }),
+        ask("refused", { messages: [{ role: "user", content: "a b ".repeat(4000) }] }),
+        ...[1, 2, 3, 4].map((number) => ask(`short ${number}`, short)),
+      ];
+      setTimeout(() => controller.abort(), 50);
+      const [aborted, refused, ...texts] = await Promise.all(others);
+      return { slots: session.plan.value.slots, ended, alone, long: await longer, short: [aborted, refused, ...texts] };
+    }, [{ messages: MESSAGES, max_tokens: 8, temperature: 0 }, { messages: MESSAGES, max_tokens: 120, temperature: 0 }]);
+    assert.ok(slots > 1, `${slots} at a time`);
+    assert.equal(ended.at(-1), "long", `short answers do not wait for a long one: ${ended}`);
+    assert.equal(long, alone, "what the others ask, stop and are refused changes nothing");
+    assert.deepEqual(short, ["AbortError", "prompt.too_long", ...Array(4).fill(streamed)]);
+  }
 
   const { labelled, summary, translated } = await host.page.evaluate(async () => {
     const { session } = globalThis;

@@ -469,10 +469,13 @@ impl Room {
         faults.collect()
     }
 
-    /// Codes of what failed on a phone's page.
+    /// Codes of what failed on a phone's page, and of why its questions were refused.
     pub fn codes(&self, member: MemberId) -> Vec<&str> {
-        let faults = self.faults(member).into_iter();
-        faults.map(|(fault, _)| fault.code.as_str()).collect()
+        let codes = self.events(member).filter_map(|event| match event {
+            Event::Failed { fault, .. } | Event::Refused { fault, .. } => Some(fault.code.as_str()),
+            _ => None,
+        });
+        codes.collect()
     }
 
     /// Codes of what interrupted the room, as the host's page was told.

@@ -157,9 +157,17 @@ pub enum ToSession {
     /// Host: plan and load.
     Begin,
     /// Answer, or have it answered by the host.
-    Generate(Question),
-    /// End this page's latest answer.
-    Stop,
+    Generate {
+        /// This page's number for it.
+        number: u32,
+        /// What is asked.
+        question: Question,
+    },
+    /// End an answer of this page.
+    Stop {
+        /// The number of its question.
+        question: u32,
+    },
     /// Leave the room.
     Leave,
 }
@@ -194,7 +202,10 @@ pub enum FromSession {
         session: String,
     },
     /// Host: the model is known, guests may come.
-    Hosting,
+    Hosting {
+        /// Number of this page's latest question, before the page was loaded again.
+        asked: u32,
+    },
     /// Host or guest: the session ended, or none will start.
     Failed(Fault),
     /// Host: a guest's number.

@@ -86,6 +86,8 @@ export interface Plan {
   /** What the plan was chosen by, and the least that any plan could have, ms per request. */
   objective_ms: number;
   lower_bound_objective_ms: number;
+  /** Answers in flight at the same time. */
+  slots: number;
   /** Between phones. */
   bytes_per_token: number;
 }
@@ -161,7 +163,7 @@ export type SessionEvent =
       promptIds?: number[];
       startLogLikelihood: number;
     }
-  /** There will be no answer to a guest's question, or no more of it. */
+  /** There will be no answer to a question of this page, or no more of it. */
   | { type: "refused"; question: number; fault: Fault }
   /** The room makes a new plan by itself; an answer being written goes on. */
   | { type: "interrupted"; fault: Fault }
@@ -178,8 +180,9 @@ export interface Phone {
   /** By the room's link or its fragment; resolves with this phone's number. */
   join(link: string): Promise<number>;
   begin(): void;
-  generate(request: Request): void;
-  stop(): void;
+  /** Asks; returns the question's number, by which events name it. Several may be open. */
+  generate(request: Request): number;
+  stop(question: number): void;
   leave(): void;
 }
 

@@ -29,6 +29,8 @@ export interface Capacity {
   measured: boolean;
 }
 
+type Resumed = Extract<SessionEvent, { type: "resumed" }>;
+
 /** Shortest time over which a speed is told, and longest it looks back, ms. */
 const SPEED_SPAN = [500, 4000] as const;
 
@@ -65,6 +67,8 @@ export class Room {
   invitation: string | undefined;
   /** The room mends itself; what is being written goes on. */
   #interrupted = false;
+  /** The question of this page that is being answered, or was the last. */
+  #question: number | undefined;
   #fetched: { at: number; bytes: number }[] = [];
   /** Of everyone who ever was here. */
   #names = new Map<number, string>();
@@ -133,7 +137,7 @@ export class Room {
       { role: "user" as const, content: turn.question },
       { role: "assistant" as const, content: turn.answer },
     ]);
-    this.#try(() => this.phone.generate({ messages: [...said, { role: "user", content: text }] }));
+    this.#try(() => this.#generate({ messages: [...said, { role: "user", content: text }] }));
   }
 
   /** Answers the last question anew. */
@@ -143,8 +147,9 @@ export class Room {
   }
 
   stop(): void {
+    const question = this.#question;
     this.stopping = true;
-    this.#try(() => this.phone.stop());
+    this.#try(() => question !== undefined && this.phone.stop(question));
   }
 
   newChat(): void {
@@ -246,24 +251,28 @@ export class Room {
         if (event.epoch === this.plan?.epoch) this.explanation = event.explanation;
         break;
       case "resumed":
-        this.#resumeTurn(event.text, event.ids.length);
+        this.#resumeTurn(event);
         break;
       case "token":
-        this.#addToken(event.text, event.atMs);
+        if (event.question === this.#question) this.#addToken(event.text, event.atMs);
         break;
       case "finished":
+        if (event.question !== this.#question) break;
         if (this.#step) this.#step.resolve(event);
         else this.#finishTurn(event);
         break;
+      case "refused":
+        if (event.question !== this.#question) break;
+        if (this.#step) this.#step.reject(event.fault);
+        else this.#refuseTurn(event.fault);
+        break;
       case "interrupted":
         this.#interrupted = true;
-        this.#note({ ...event.fault, message: this.#named(event.fault.message) });
-        break;
-      case "refused":
-        this.#fail(event.fault, false);
+        this.#note(event.fault);
         break;
       case "failed":
-        this.#fail(event.fault, event.fatal);
+        if (event.fatal) this.#finish(event.fault);
+        else this.#fail(event.fault);
         break;
       case "left":
         this.#finish(undefined);
@@ -301,13 +310,14 @@ export class Room {
   }
 
   /** Steps of a task do not go on: what had them ended with the page. */
-  #resumeTurn(text: string, tokens: number): void {
+  #resumeTurn({ question, text, ids }: Resumed): void {
     const turn = this.turns.at(-1);
     if (turn?.task !== "chat" || turn.state !== "broken") {
-      this.stop();
+      this.phone.stop(question);
       return;
     }
-    Object.assign(turn, { answer: text, tokens, state: "writing" });
+    this.#question = question;
+    Object.assign(turn, { answer: text, tokens: ids.length, state: "writing" });
     this.#interrupted = true;
   }
 
@@ -329,7 +339,7 @@ export class Room {
       turn.state = "stop";
     } catch (thrown) {
       if (thrown === STOPPED) turn.state = "cancelled";
-      else this.#fail(faultOf(thrown), false);
+      else this.#refuseTurn(faultOf(thrown));
     }
     turn.msToFirstToken = performance.now() - began;
     if (this.phase === "answering") this.phase = "ready";
@@ -345,7 +355,7 @@ export class Room {
         return;
       }
       this.#step = { resolve: (finished) => (finished.reason === "cancelled" ? reject(STOPPED) : resolve(finished)), reject };
-      this.phone.generate(request);
+      this.#generate(request);
     }).finally(() => (this.#step = undefined));
   }
 
@@ -362,28 +372,28 @@ export class Room {
     this.stopping = false;
   }
 
-  #fail(fault: Fault, fatal: boolean): void {
-    if (fatal) {
-      this.#finish(fault);
-      return;
-    }
-    if (this.#step && !isNotice(fault)) {
-      // The task tells, once it has ended.
-      this.#step.reject(fault);
-      return;
-    }
-    this.#note({ ...fault, message: this.#named(fault.message) });
-    if (isNotice(fault) || fault.code === "session.busy") return;
-    // A new plan that failed leaves the one in force.
-    if (this.phase === "planning") this.phase = this.plan ? "ready" : "gathering";
+  #generate(request: Request): void {
+    this.#question = this.phone.generate(request);
+  }
+
+  #refuseTurn(why: Fault): void {
+    this.#note(why);
     this.#breakOff();
   }
 
-  #note(fault: Fault): void {
-    this.faults = [...this.faults.filter((known) => known.code !== fault.code), fault].slice(-MOST_FAULTS);
+  /** What is being answered goes on: the session tells of each question by itself. */
+  #fail(fault: Fault): void {
+    this.#note(fault);
+    // A new plan that failed leaves the one in force.
+    if (this.phase === "planning" && !isNotice(fault) && fault.code !== "session.busy") this.phase = this.plan ? "ready" : "gathering";
   }
 
   /** Faults know phones by number, people by name. */
+  #note(fault: Fault): void {
+    const named = { ...fault, message: this.#named(fault.message) };
+    this.faults = [...this.faults.filter((known) => known.code !== fault.code), named].slice(-MOST_FAULTS);
+  }
+
   #named(message: string): string {
     return message.replace(/\bphone (\d+)\b/g, (words, number: string) => this.nameOf(Number(number)) ?? words);
   }
@@ -419,7 +429,8 @@ export class Room {
     try {
       command();
     } catch (thrown) {
-      this.#fail(faultOf(thrown), false);
+      this.#fail(faultOf(thrown));
+      this.#breakOff();
     }
     this.changed();
   }

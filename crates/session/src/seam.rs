@@ -386,7 +386,7 @@ pub enum Event {
         /// ms since the request was given.
         at_ms: f64,
     },
-    /// Peer: there will be no answer, or no more of it.
+    /// There will be no answer to a question of this page, or no more of it.
     Refused {
         /// To which question.
         question: u32,

@@ -28,7 +28,9 @@ export class Phone {
     if (globalThis.scriptedRefusal) throw globalThis.scriptedRefusal;
   }
   begin() {}
-  generate() {}
+  generate() {
+    return 1;
+  }
   stop() {}
   leave() {}
 }

@@ -88,17 +88,19 @@ impl Phone {
         self.page.to_session(&ToSession::Begin).map_err(rejection)
     }
 
-    /// Asks: `{prompt? | messages?, maxTokens, temperature?, topK?, topP?, minP?, repeatPenalty?, seed?}`. The answer comes as events.
-    pub fn generate(&self, request: JsValue) -> Result<(), JsValue> {
+    /// Asks: `{prompt? | messages?, maxTokens, temperature?, topK?, topP?, minP?, repeatPenalty?, seed?}`. The answer comes as events that
+    /// name the number this returns. Several questions of a page may be open at the same time.
+    pub fn generate(&self, request: JsValue) -> Result<u32, JsValue> {
         let request: Request = value::from_js(request).map_err(rejection)?;
-        self.page
-            .to_session(&ToSession::Generate(request.question().map_err(rejection)?))
-            .map_err(rejection)
+        let question = request.question().map_err(rejection)?;
+        self.page.ask(question).map_err(rejection)
     }
 
-    /// Ends the latest answer to this page at the next token.
-    pub fn stop(&self) -> Result<(), JsValue> {
-        self.page.to_session(&ToSession::Stop).map_err(rejection)
+    /// Ends an answer to this page at the next token.
+    pub fn stop(&self, question: u32) -> Result<(), JsValue> {
+        self.page
+            .to_session(&ToSession::Stop { question })
+            .map_err(rejection)
     }
 
     /// Leave the room.

@@ -30,7 +30,7 @@ use crate::{
     },
     clock::sleep,
     error::BrowserError,
-    messages::{FromSession, ToEngineWorker, ToSession},
+    messages::{FromSession, Question, ToEngineWorker, ToSession},
     ports::Parcel,
     signaling::{FirstContact, Seat, send},
     threads::{FromWorker, Role, Thread, worker_url},
@@ -50,6 +50,8 @@ pub struct Page {
     connections: RefCell<BTreeMap<MemberId, Member>>,
     /// Made so far; what another thread says of an earlier one is not about the one that took its place.
     connections_made: Cell<u64>,
+    /// Asked so far, also before the page was loaded again.
+    questions: Cell<u32>,
     /// Guest: what it was let in with.
     pub(super) invitation: RefCell<Option<Invitation>>,
     /// Host: where guests knock.
@@ -138,6 +140,7 @@ impl Page {
             threads: RefCell::default(),
             connections: RefCell::default(),
             connections_made: Cell::new(0),
+            questions: Cell::new(0),
             invitation: RefCell::default(),
             seat: RefCell::default(),
             answering: RefCell::default(),
@@ -206,6 +209,14 @@ impl Page {
     /// Posts to the session worker.
     pub fn to_session(&self, message: &ToSession) -> Result<(), BrowserError> {
         self.with_threads(|threads| threads.session.send(message))
+    }
+
+    /// Asks; the answer comes as events that name the number this returns.
+    pub fn ask(&self, question: Question) -> Result<u32, BrowserError> {
+        let number = self.questions.get() + 1;
+        self.to_session(&ToSession::Generate { number, question })?;
+        self.questions.set(number);
+        Ok(number)
     }
 
     fn with_threads(
@@ -321,7 +332,10 @@ impl Page {
         match message {
             FromSession::Event => values.into_iter().for_each(|event| self.tell(event)),
             FromSession::Keep { session } => kept::keep_session(&session),
-            FromSession::Hosting => self.wake(Awaited::Hosting, MemberId::HOST),
+            FromSession::Hosting { asked } => {
+                self.questions.set(asked);
+                self.wake(Awaited::Hosting, MemberId::HOST);
+            }
             FromSession::Opened { member } => self.tell_certificates(member),
             FromSession::Joined { member } => self.wake(Awaited::Joined, member),
             FromSession::Failed(fault) => self.wake_all(&fault),

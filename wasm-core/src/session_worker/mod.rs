@@ -216,11 +216,8 @@ impl SessionWorker {
                 self.input(Input::Hidden { hidden });
             }
             ToSession::Begin => self.input(Input::Command(Command::Begin)),
-            ToSession::Generate(question) => self.ask(&question),
-            ToSession::Stop => {
-                let question = self.question;
-                self.input(Input::Command(Command::Stop { question }));
-            }
+            ToSession::Generate { number, question } => self.ask(number, &question),
+            ToSession::Stop { question } => self.input(Input::Command(Command::Stop { question })),
             ToSession::Leave => match self.machine {
                 Some(_) => self.input(Input::Command(Command::Leave)),
                 None => self.on_event(Event::Left),
@@ -229,9 +226,8 @@ impl SessionWorker {
     }
 
     /// The host has the model's words; a guest sends its question there.
-    fn ask(&mut self, question: &Question) {
-        self.question += 1;
-        let number = self.question;
+    fn ask(&mut self, number: u32, question: &Question) {
+        self.question = number;
         let command = match &self.chat {
             Some(chat) => chat.ask(Asker::host(number), question),
             None => written(question).map(|payload| Command::Ask {
@@ -239,17 +235,14 @@ impl SessionWorker {
                 payload,
             }),
         };
-        self.give(command);
+        self.give(number, command);
     }
 
-    /// To the session, or why not to the page.
-    fn give(&mut self, command: Result<Command, Fault>) {
+    /// A question of this page to the session, or why not to the page.
+    fn give(&mut self, question: u32, command: Result<Command, Fault>) {
         match command {
             Ok(command) => self.input(Input::Command(command)),
-            Err(fault) => self.on_event(Event::Failed {
-                fault,
-                fatal: false,
-            }),
+            Err(fault) => self.on_event(Event::Refused { question, fault }),
         }
     }
 
@@ -278,7 +271,9 @@ impl SessionWorker {
                     return;
                 };
                 match opened.and_then(|opened| self.start_hosting(opened, hosting)) {
-                    Ok(()) => self.to_page(&FromSession::Hosting),
+                    Ok(()) => self.to_page(&FromSession::Hosting {
+                        asked: self.question,
+                    }),
                     Err(fault) => self.to_page(&FromSession::Failed(fault)),
                 }
             }
@@ -409,7 +404,8 @@ impl SessionWorker {
                 written,
             } = answer;
             if let Some(chat) = &self.chat {
-                self.give(chat.go_on(Asker::host(number), &question, written));
+                let command = chat.go_on(Asker::host(number), &question, written);
+                self.give(number, command);
             }
         }
     }
@@ -509,7 +505,11 @@ impl SessionWorker {
         }
         let over = matches!(event, Event::Left | Event::Failed { fatal: true, .. });
         let value = self.for_page(&event);
-        if let Event::Ready { .. } | Event::Token { .. } | Event::Finished { .. } = event {
+        if let Event::Ready { .. }
+        | Event::Token { .. }
+        | Event::Finished { .. }
+        | Event::Refused { .. } = event
+        {
             self.keep();
         }
         self.tell_page(value);

@@ -6,10 +6,11 @@ import { Classifier, type Classification, type ClassifyRequest } from "../tasks/
 import { summarize, type SummarizeRequest, type Summary } from "../tasks/summarize.js";
 import { translate, type TranslateRequest } from "../tasks/translate.js";
 import { load } from "../wasm.js";
-import { Answer } from "./answer.js";
+import { Answer, type Word } from "./answer.js";
 import { completions, finishedOf, type Completions, type Piece } from "./chat.js";
 import { errorOf, LinguaLinkedError } from "./error.js";
 import { Source, type Abortable, type Observable } from "./observable.js";
+import { Turns } from "./turns.js";
 
 export interface SessionOptions extends Abortable {
   /** Shown to the others. */
@@ -57,6 +58,9 @@ export interface Stats {
   tokPerS: number | undefined;
   msToFirstToken: number | undefined;
 }
+
+/** Of one page the room takes so many questions; the others wait here. */
+const MOST_QUESTIONS = 4;
 
 const NOT_READY: Fault = {
   code: "session.not_ready",
@@ -159,9 +163,9 @@ export class Session {
   #stats: Source<Stats>;
   #listeners = new Set<(event: SessionEvent) => void>();
   #over = new AbortController();
-  /** The answer being written; the room writes one after the other. */
-  #answer: Answer | undefined;
-  #lastAnswer = new Answer();
+  /** Answers that the room has not ended yet, by question. */
+  #answers = new Map<number, Answer>();
+  #turns = new Turns(MOST_QUESTIONS);
 
   #wholeAnswer = (request: Request, signal?: AbortSignal) => finishedOf(this.#ask(request, { signal }));
   #classifier = new Classifier(this.#wholeAnswer);
@@ -179,7 +183,6 @@ export class Session {
   ) {
     this.#phone = phone;
     this.#onProgress = onProgress;
-    this.#lastAnswer.close();
     const ended = this.#over.signal;
     this.members = this.#members = new Source<readonly MemberView[]>([], ended);
     this.plan = this.#plan = new Source<Plan | undefined>(undefined, ended);
@@ -237,25 +240,42 @@ export class Session {
   async *#ask(request: Request, { signal }: Abortable): AsyncGenerator<Piece, void, undefined> {
     const stop = signal ? AbortSignal.any([signal, this.ended]) : this.ended;
     stop.throwIfAborted();
-    const before = this.#lastAnswer.over;
+    await this.#turns.begin(stop);
     const answer = new Answer();
-    this.#lastAnswer = answer;
+    const question = this.#begin(request, answer, stop);
     const abort = () => answer.fail(stop.reason);
     stop.addEventListener("abort", abort);
     try {
-      await Promise.race([before, aborted(stop)]);
-      if (this.plan.value === undefined) throw new LinguaLinkedError(NOT_READY);
-      this.#answer = answer;
-      this.#phone.generate(request);
       yield* answer.pieces();
     } catch (thrown) {
       throw errorOf(thrown);
     } finally {
       stop.removeEventListener("abort", abort);
-      // The room ends it at the next token, and is free then.
-      if (this.#answer !== answer) answer.close();
-      else if (!answer.ended && !this.ended.aborted) this.#phone.stop();
+      // Its turn ends when the room has ended it, at the next token.
+      if (!answer.ended && !this.ended.aborted) this.#phone.stop(question);
     }
+  }
+
+  /** Asks the room, which ends the turn with the answer. */
+  #begin(request: Request, answer: Answer, stop: AbortSignal): number {
+    try {
+      stop.throwIfAborted();
+      if (this.plan.value === undefined) throw new LinguaLinkedError(NOT_READY);
+      const question = this.#phone.generate(request);
+      this.#answers.set(question, answer);
+      return question;
+    } catch (thrown) {
+      this.#turns.end();
+      throw errorOf(thrown);
+    }
+  }
+
+  #hear(word: Word): void {
+    const answer = this.#answers.get(word.question);
+    answer?.take(word);
+    if (!answer?.ended) return;
+    this.#answers.delete(word.question);
+    this.#turns.end();
   }
 
   /** The next event for which `wanted` holds; a failure in between rejects. */
@@ -281,7 +301,6 @@ export class Session {
     const reader = events.getReader();
     for (let next = await reader.read(); !next.done; next = await reader.read()) {
       this.#apply(next.value);
-      this.#answer?.take(next.value);
       for (const listener of [...this.#listeners]) listener(next.value);
     }
   }
@@ -307,10 +326,16 @@ export class Session {
         this.#note({ phase: "ready" });
         break;
       case "token":
-        if (this.stats.value.phase !== "answering") this.#note({ phase: "answering", msToFirstToken: event.atMs });
+        if (this.stats.value.phase !== "answering") this.#note({ phase: "answering" });
+        this.#hear(event);
         break;
       case "finished":
-        this.#note({ phase: "ready", tokPerS: event.tokPerS, msToFirstToken: event.msToFirstToken });
+        this.#hear(event);
+        this.#note({ phase: this.#afterAnAnswer(), tokPerS: event.tokPerS, msToFirstToken: event.msToFirstToken });
+        break;
+      case "refused":
+        this.#hear(event);
+        this.#note({ phase: this.#afterAnAnswer() });
         break;
       case "failed":
         if (event.fatal) this.#end(new LinguaLinkedError(event.fault));
@@ -319,6 +344,11 @@ export class Session {
         this.#end(new LinguaLinkedError(ENDED));
         break;
     }
+  }
+
+  #afterAnAnswer(): Phase {
+    const { phase } = this.stats.value;
+    return phase === "answering" && this.#answers.size === 0 ? "ready" : phase;
   }
 
   /** A plan that was dropped shows in members that hold nothing. */
@@ -350,7 +380,6 @@ export class Session {
   #end(why: Error): void {
     if (this.ended.aborted) return;
     this.#note({ phase: "over" });
-    this.#answer?.close();
     this.#over.abort(why);
   }
 }

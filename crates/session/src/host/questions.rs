@@ -194,7 +194,7 @@ impl Host {
     pub(super) fn refuse(&mut self, asker: Asker, fault: Fault) {
         let Asker { member, question } = asker;
         match member {
-            MemberId::HOST => self.outbox.fail(fault),
+            MemberId::HOST => self.outbox.event(Event::Refused { question, fault }),
             _ if self.members.contains_key(&member) => self
                 .outbox
                 .control(member, &Control::Refused { question, fault }),
@@ -279,10 +279,7 @@ impl Host {
         let answers: Vec<_> = answers.collect();
         let waiting = core::mem::take(&mut self.questions);
         for answer in answers.into_iter().chain(waiting) {
-            // This page is told once for all of its own.
-            if answer.asker.member != MemberId::HOST {
-                self.refuse(answer.asker, why.clone());
-            }
+            self.refuse(answer.asker, why.clone());
         }
     }
 
