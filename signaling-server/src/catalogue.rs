@@ -116,9 +116,10 @@ mod tests {
             )
         };
         assert!(entry(&|_| ()).is_ok());
-        let wrong: [(&str, serde_json::Value); 6] = [
+        let wrong: [(&str, serde_json::Value); 7] = [
             ("address", "http://a.example/m.gguf".into()),
             ("address", "https://a.example".into()),
+            ("address", "https://a.example:99999/m.gguf".into()),
             ("address", "https://a.example; script-src */m.gguf".into()),
             ("file_bytes", "much".into()),
             ("sha256", "abc".into()),

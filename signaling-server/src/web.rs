@@ -44,9 +44,12 @@ impl FromStr for ModelOrigin {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let host = text.strip_prefix("https://").unwrap_or_default();
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"*.-:".contains(&byte);
-        if !host.is_empty() && host.bytes().all(plain) {
+        let authority = text.strip_prefix("https://").unwrap_or_default();
+        let (host, port) = authority.split_once(':').unwrap_or((authority, "443"));
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"*.-".contains(&byte);
+        let is_port = port.bytes().all(|byte| byte.is_ascii_digit())
+            && port.parse::<u16>().is_ok_and(|port| port > 0);
+        if !host.is_empty() && host.bytes().all(plain) && is_port {
             Ok(Self(text.to_ascii_lowercase()))
         } else {
             Err("give an origin such as https://models.example.org")
@@ -156,6 +159,12 @@ mod tests {
         for wrong in [
             "",
             "https://",
+            "https://:443",
+            "https://a:",
+            "https://a:0",
+            "https://a:+1",
+            "https://a:65536",
+            "https://a:1:2",
             "http://a",
             "https://a/b",
             "https://a; script-src *",

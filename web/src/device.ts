@@ -23,8 +23,9 @@ export class Device {
   #budget = el("select", { id: "budget" });
   #engine = el("select", { id: "engine" });
 
-  /** `changed` is called when `able` is known; `more` settings come first. */
+  /** `changed` is called when `able` is known, and when another budget is chosen; `more` settings come first. */
   constructor(readonly changed: () => void, readonly more?: HTMLElement) {
+    this.#budget.onchange = changed;
     void this.#look();
   }
 

@@ -19,9 +19,15 @@ export async function models(): Promise<ModelEntry[]> {
   return (await json("/api/models")) as ModelEntry[];
 }
 
-/** Models on other sites. */
-export async function catalogue(): Promise<CatalogueEntry[]> {
-  return (await json("/api/catalogue")) as CatalogueEntry[];
+let known: Promise<CatalogueEntry[]> | undefined;
+
+/** Models on other sites, asked for once. */
+export function catalogue(): Promise<CatalogueEntry[]> {
+  known ??= (json("/api/catalogue") as Promise<CatalogueEntry[]>).catch((thrown: unknown) => {
+    known = undefined;
+    throw thrown;
+  });
+  return known;
 }
 
 /** Sites that this page's server allows rooms to have their model from. */

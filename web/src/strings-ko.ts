@@ -13,6 +13,7 @@ export const korean: Strings = {
   modelElsewhere: (size, site, licence) =>
     `${site}에서 ${size}, 라이선스: ${licence}. 처음에는 이 휴대폰이 전부 내려받고, 다른 휴대폰은 자기 몫만 내려받습니다. 누가 내려받는지 ${site}에서 알 수 있습니다.`,
   modelFileNote: "여기서 읽고 어떤 서버에도 보내지 않습니다. 다른 휴대폰은 이 휴대폰에서 자기 몫을 받습니다.",
+  modelFits: (count, offered) => (count === 1 ? "이 휴대폰 하나로도 될 수 있습니다." : `이 휴대폰만큼 메모리(${offered})를 내는 휴대폰이 ${count}대 이상 필요합니다.`),
   modelSize: (size) => `전체 ${size}. 휴대폰마다 자기 몫만 내려받습니다.`,
   startRoom: "방 만들기",
   or: "또는",

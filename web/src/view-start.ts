@@ -20,6 +20,7 @@ export function startView(start: StartRoom): HTMLElement {
 
   function refresh(): void {
     begin.disabled = !device.able || !picker.chosen;
+    picker.fit(device.able ? device.options.budgetBytes : undefined);
   }
 
   function submit(event: Event): void {
