@@ -19,6 +19,7 @@ pub mod phone;
 pub mod random;
 pub mod reload;
 pub mod room;
+pub mod seq2seq;
 
 pub use model_file::ModelFile;
 pub use room::{Model, Room};

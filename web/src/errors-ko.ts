@@ -94,6 +94,7 @@ export const koreanFaults: Readonly<Record<string, Words>> = {
   "model.unknown": ["서버에 그런 모델이 없습니다.", "페이지를 새로고침하고 모델을 다시 고르세요."],
   "model.not_gguf": ["GGUF 모델 파일이 아닙니다.", ".gguf로 끝나는 파일을 고르세요."],
   "model.version": ["지원하지 않는 GGUF 버전입니다.", "최신 llama.cpp로 모델을 변환하세요(GGUF 버전 3)."],
+  "model.encoder_decoder": ["방에서는 아직 인코더가 있는 모델을 실행할 수 없습니다.", "대부분의 대화 모델처럼 디코더만 있는 모델을 고르세요."],
   "model.truncated": ["모델 파일이 중간에 끝납니다.", "모델 파일을 다시 내려받으세요."],
   "model.corrupt": ["모델 파일이 손상되었습니다.", "모델 파일을 다시 내려받으세요."],
   "model.architecture": ["아직 지원하지 않는 모델 구조입니다.", "llama 계열 모델을 고르세요. 예: SmolLM2."],

@@ -164,6 +164,7 @@ fn matrix_products((rows, cols, dtype): Shape, least: Least) -> Graph {
                 out,
             })
             .collect(),
+        memory: None,
         units: vec![Unit {
             kind: UnitKind::Mlp,
             ops: 0..products as usize,

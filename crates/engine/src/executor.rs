@@ -100,6 +100,24 @@ pub trait Executor {
         out: &mut Vec<f32>,
     ) -> Result<(), EngineError>;
 
+    /// Takes an encoder's output (columns x hidden_width, at most a chunk, rounded to the wire dtype) for a stage of its decoder, which
+    /// attends to it until the next one comes for the slot. Only executors that run such models have it.
+    ///
+    /// # Errors
+    /// A stage that attends to no such thing, an unknown slot, or numbers that are none.
+    async fn remember(
+        &mut self,
+        stage: UnitRange,
+        slot: u32,
+        memory: &[f32],
+    ) -> Result<(), EngineError> {
+        let detail = format!(
+            "{} numbers for units {stage:?} in slot {slot}, where no encoder's output is attended to",
+            memory.len()
+        );
+        Err(EngineError::Misuse { detail })
+    }
+
     /// Forgets cached columns from `columns` on, in every stage and slot.
     fn truncate(&mut self, columns: u32);
 

@@ -81,6 +81,7 @@ impl<'a> Builder<'a> {
             caches: Vec::new(),
             ops: Vec::new(),
             units: Vec::new(),
+            memory: None,
         };
         Self {
             source,

@@ -1,6 +1,7 @@
 //! Legal cuts and the units between them, derived from the ops.
 //!
-//! A cut is legal where one value carries everything that later ops read: where the residual stream begins, and after each residual add.
+//! A cut is legal where one value carries everything that later ops read, an encoder's output apart: where a residual stream begins,
+//! and after each residual add.
 
 use core::ops::Range;
 
@@ -17,7 +18,8 @@ impl Graph {
         ops: Vec<Op>,
     ) -> Self {
         let width = |value: ValueId| values.get(value.0 as usize).copied().unwrap_or(0);
-        let units = units(&ops, &values);
+        let memory = memory(&ops);
+        let units = units(&ops, &values, memory);
         Self {
             architecture: architecture.to_owned(),
             hidden_width: units.first().map_or(0, |unit| width(unit.output)),
@@ -28,6 +30,7 @@ impl Graph {
             caches,
             ops,
             units,
+            memory,
         }
     }
 
@@ -41,10 +44,25 @@ impl Graph {
     }
 }
 
-fn units(ops: &[Op], values: &[u32]) -> Vec<Unit> {
+/// What the keys of attention to another pass are made of, through ops of one operand each.
+fn memory(ops: &[Op]) -> Option<ValueId> {
+    let mut value = ops.iter().find_map(|op| match op {
+        Op::CrossAttention { k, .. } => Some(*k),
+        _ => None,
+    })?;
+    let maker = |value| ops.iter().find(|op| op.output() == value);
+    while let Some(Op::Linear { x, .. } | Op::RmsNorm { x, .. } | Op::LayerNorm { x, .. }) =
+        maker(value)
+    {
+        value = *x;
+    }
+    Some(value)
+}
+
+fn units(ops: &[Op], values: &[u32], memory: Option<ValueId>) -> Vec<Unit> {
     let mut units = Vec::new();
     let (mut start, mut input) = (0, None);
-    for end in legal_cuts(ops, values) {
+    for end in legal_cuts(ops, values, memory) {
         if let Some(unit) = unit(ops, start..end, input) {
             input = Some(unit.output);
             units.push(unit);
@@ -55,9 +73,10 @@ fn units(ops: &[Op], values: &[u32]) -> Vec<Unit> {
     units
 }
 
-/// Op counts after which only the value just written is read later on, and that value is the residual stream: it begins with the
-/// first such value that has several readers (a block and the add around it), and goes on with every add.
-fn legal_cuts(ops: &[Op], values: &[u32]) -> Vec<usize> {
+/// Op counts after which only the value just written is read later on, or the memory, and that value is the residual stream: it
+/// begins with the first such value that has several readers (a block and the add around it), and goes on with every add. An
+/// encoder's ends with the memory.
+fn legal_cuts(ops: &[Op], values: &[u32], memory: Option<ValueId>) -> Vec<usize> {
     let mut readers = vec![Readers::default(); values.len()];
     for (index, op) in ops.iter().enumerate() {
         for value in op.inputs() {
@@ -69,18 +88,23 @@ fn legal_cuts(ops: &[Op], values: &[u32]) -> Vec<usize> {
     }
     let mut cuts = Vec::new();
     let mut others_read_until = 0;
+    let mut in_stream = false;
     for (index, op) in ops.iter().enumerate() {
         let written = readers
             .get(op.output().0 as usize)
             .copied()
             .unwrap_or_default();
         let alone = others_read_until <= index && written.last > index;
-        let begins = cuts.is_empty() && written.count > 1;
-        let goes_on = !cuts.is_empty() && matches!(op, Op::Add { .. });
+        let begins = !in_stream && written.count > 1;
+        let goes_on = in_stream && matches!(op, Op::Add { .. });
         if alone && (begins || goes_on) {
             cuts.push(index + 1);
+            in_stream = true;
         }
-        others_read_until = others_read_until.max(written.last);
+        match memory == Some(op.output()) {
+            true => in_stream = false,
+            false => others_read_until = others_read_until.max(written.last),
+        }
     }
     cuts
 }
@@ -104,7 +128,7 @@ fn unit(ops: &[Op], range: Range<usize>, input: Option<ValueId>) -> Option<Unit>
     Some(Unit {
         kind: kind(own)?,
         ops: range,
-        input,
+        input: input.filter(|_| !own.iter().any(|op| matches!(op, Op::Embed { .. }))),
         output: own.last()?.output(),
         weights,
         caches: own.iter().filter_map(Op::cache).collect(),

@@ -168,6 +168,47 @@ pub enum Op {
         /// heads * head_dim wide.
         out: ValueId,
     },
+    /// As [`Self::Attention`] with as many key heads as query heads, but q.k is not scaled, and raised by a number that depends on
+    /// the distance alone (T5, arXiv 1910.10683, section 2.1; see [`distance_bucket`]).
+    BiasedAttention {
+        /// heads * head_dim wide.
+        q: ValueId,
+        /// As wide.
+        k: ValueId,
+        /// As wide.
+        v: ValueId,
+        /// Heads.
+        heads: u32,
+        /// Elements per head.
+        head_dim: u32,
+        /// Buckets of distances x heads.
+        bias: WeightId,
+        /// Distances from here on share the last bucket.
+        max_distance: u32,
+        /// Whether a column sees itself and those before it. An encoder's columns see each other, so they come in one call.
+        causal: bool,
+        /// Cache of this op.
+        cache: CacheId,
+        /// As wide.
+        out: ValueId,
+    },
+    /// Softmax attention of q over keys and values made of [`Graph::memory`], without scale, distance or order.
+    CrossAttention {
+        /// heads * head_dim wide.
+        q: ValueId,
+        /// As wide; columns are those of the memory.
+        k: ValueId,
+        /// As wide; columns are those of the memory.
+        v: ValueId,
+        /// Heads.
+        heads: u32,
+        /// Elements per head.
+        head_dim: u32,
+        /// Cache of this op.
+        cache: CacheId,
+        /// As wide.
+        out: ValueId,
+    },
     /// out = activation(x).
     Activate {
         /// Which.
@@ -220,10 +261,35 @@ pub fn alibi_slope(head: u32, heads: u32) -> f32 {
     libm::exp2(-4.0 * f64::from(steps) / f64::from(power)) as f32
 }
 
+/// T5's bucket of the distance from a query to a key, both by position: half of the buckets, or of each direction's, hold one distance
+/// each; the others grow by a constant factor up to `max_distance`.
+pub fn distance_bucket(
+    (query, key): (usize, usize),
+    buckets: u32,
+    max_distance: u32,
+    causal: bool,
+) -> u32 {
+    let of_direction = if causal { buckets } else { buckets / 2 };
+    let ahead = key > query;
+    let first = if ahead && !causal { of_direction } else { 0 };
+    let distance = match causal && ahead {
+        true => 0,
+        false => key.abs_diff(query),
+    };
+    let exact = of_direction / 2;
+    if distance < exact as usize {
+        return first + distance as u32;
+    }
+    let times = |whole: f64| libm::log2(whole / f64::from(exact.max(1)));
+    let share = times(distance as f64) / times(f64::from(max_distance));
+    let grown = exact + (share * f64::from(of_direction - exact)) as u32;
+    first + grown.min(of_direction.saturating_sub(1))
+}
+
 /// What a unit costs depends on its kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum UnitKind {
-    /// Token ids to hidden state. Always unit 0.
+    /// Token ids to hidden state. Unit 0, and the first of a decoder behind an encoder.
     Embedding,
     /// Attention block with its residual add.
     Attention,
@@ -264,7 +330,7 @@ pub struct Unit {
     pub kind: UnitKind,
     /// Indices into [`Graph::ops`].
     pub ops: Range<usize>,
-    /// The value that enters from the unit before; `None` for the embedding, which reads token ids.
+    /// The value that enters from the unit before; `None` for an embedding, which reads token ids.
     pub input: Option<ValueId>,
     /// The value that leaves to the next unit; for the head, the logits.
     pub output: ValueId,
@@ -295,4 +361,6 @@ pub struct Graph {
     pub ops: Vec<Op>,
     /// Units in order: derived from the legal cuts, never written by hand.
     pub units: Vec<Unit>,
+    /// An encoder's output, which all the units of its decoder may read however far behind they are; derived from the ops.
+    pub memory: Option<ValueId>,
 }

@@ -82,6 +82,29 @@ impl Op {
                 cache: Some(cache),
                 ..Operands::of([Some(q), Some(k), Some(v)], [None, None], out)
             },
+            Self::BiasedAttention {
+                q,
+                k,
+                v,
+                bias,
+                cache,
+                out,
+                ..
+            } => Operands {
+                cache: Some(cache),
+                ..Operands::of([Some(q), Some(k), Some(v)], [Some(bias), None], out)
+            },
+            Self::CrossAttention {
+                q,
+                k,
+                v,
+                cache,
+                out,
+                ..
+            } => Operands {
+                cache: Some(cache),
+                ..Operands::of([Some(q), Some(k), Some(v)], [None, None], out)
+            },
             Self::Activate { x, out, .. } | Self::Scale { x, out, .. } => {
                 Operands::of([Some(x), None, None], [None, None], out)
             }

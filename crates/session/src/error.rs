@@ -38,6 +38,9 @@ pub enum SessionError {
         /// Limit.
         most: usize,
     },
+    /// Its units need more than the one before them makes.
+    #[error("rooms do not run models with an encoder yet")]
+    EncoderDecoder,
     /// The host asks itself.
     #[error("this phone answers questions itself")]
     HostAnswers,
@@ -125,6 +128,7 @@ impl SessionError {
             Self::Busy => "session.busy",
             Self::QueueFull { .. } => "session.queue_full",
             Self::QuestionTooLong { .. } => "question.too_long",
+            Self::EncoderDecoder => "model.encoder_decoder",
             Self::HostAnswers => "session.host_answers",
             Self::OnlyHostAsks => "session.only_host_asks",
             Self::EmptyPrompt => "prompt.empty",
@@ -153,6 +157,7 @@ impl SessionError {
             Self::Busy => "Wait for the answer, or stop it.",
             Self::QueueFull { .. } => "Wait until some of them are answered.",
             Self::QuestionTooLong { .. } => "Shorten the question.",
+            Self::EncoderDecoder => "Choose a model that is a decoder, as most chat models are.",
             Self::HostAnswers => "Reload the page; if it happens again, report it.",
             Self::OnlyHostAsks => "Ask on the phone that started the room.",
             Self::EmptyPrompt => "Write a question.",

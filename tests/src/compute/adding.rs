@@ -69,6 +69,7 @@ pub fn graph(blocks: u32) -> Graph {
         values: vec![WIDTH as u32],
         caches: vec![CacheSpec { width: 1 }],
         ops: Vec::new(),
+        memory: None,
         units: units
             .map(|unit| Unit {
                 kind: kind(unit),

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     EngineError, Input, Phase,
-    segment::{Call, Demand, Heads, OUT, Rotations, Stage, misuse, weight},
+    segment::{Call, Demand, Heads, OUT, Rotations, Stage, misuse, weight, without_kernel},
 };
 
 /// What a call meets and does not change.
@@ -207,6 +207,9 @@ impl<'a> Walk<'a> {
                 let heads = Heads::of(op).ok_or_else(no_rows)?;
                 let (queries, bias) = (self.value(q)?, self.bias(heads));
                 self.cache(op)?.attend(heads, queries, bias)
+            }
+            Op::BiasedAttention { .. } | Op::CrossAttention { .. } => {
+                return Err(without_kernel(op));
             }
             Op::Activate { function, x, .. } => ops::activate(function, self.value(x)?),
             Op::Gate {

@@ -124,6 +124,24 @@ impl Cache {
         scores: &mut [f32],
         out: &mut [f32],
     ) {
+        self.score_head((first, offset), scale, query, scores);
+        if slope > 0.0 {
+            for (distance, score) in scores.iter_mut().rev().enumerate() {
+                *score -= slope * distance as f32;
+            }
+        }
+        self.mix_head((first, offset), scores, out);
+    }
+
+    /// Of each visible column, q.k times `scale`.
+    #[inline(always)]
+    pub fn score_head(
+        &self,
+        (first, offset): (usize, usize),
+        scale: f32,
+        query: &[f32],
+        scores: &mut [f32],
+    ) {
         let head = offset..offset + query.len();
         let mut keys = self.keys[first * self.width..]
             .chunks_exact(self.width)
@@ -136,12 +154,12 @@ impl Cache {
         for (score, key) in rest.iter_mut().zip(keys) {
             *score = dot(query, key) * scale;
         }
-        if slope > 0.0 {
-            for (distance, score) in scores.iter_mut().rev().enumerate() {
-                *score -= slope * distance as f32;
-            }
-        }
+    }
 
+    /// The values of the visible columns, weighed by the softmax of their scores.
+    #[inline(always)]
+    pub fn mix_head(&self, (first, offset): (usize, usize), scores: &mut [f32], out: &mut [f32]) {
+        let head = offset..offset + out.len();
         let total = exponentials(scores);
         out.fill(0.0);
         let mut values = self.values[first * self.width..]

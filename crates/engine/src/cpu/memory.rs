@@ -1,6 +1,8 @@
 //! Everything a forward call writes to, allocated before the first one, and the walk over the ops of a segment.
 
-use model::{Graph, NumericClass, Op, ValueId, WeightId, WireDtype, wire};
+use model::{
+    CacheId, Graph, NumericClass, Op, ValueId, WeightId, WireDtype, graph::distance_bucket, wire,
+};
 
 use super::{
     activation_functions,
@@ -11,9 +13,9 @@ use super::{
     store::Store,
 };
 use crate::{
-    EngineError, Input,
+    EngineError, Input, Phase, Want,
     memory::zeroed,
-    segment::{Buffers, Call, Heads, OUT, Rotations, Stage, max_columns, misuse},
+    segment::{self, Buffers, Call, Heads, OUT, Rotations, Stage, max_columns, misuse},
 };
 
 /// What is written to while running.
@@ -26,6 +28,8 @@ pub struct Memory {
     scratch: Scratch,
     /// Attention scores of one head.
     scores: Vec<f32>,
+    /// Of each bucket of distances and head.
+    biases: Vec<f32>,
     wire: WireDtype,
 }
 
@@ -90,6 +94,7 @@ impl Memory {
             rotations,
             scratch,
             scores: zeroed(context)?,
+            biases: Vec::new(),
             wire: class.wire,
         })
     }
@@ -131,12 +136,52 @@ impl Memory {
         self.take_input(stage, call);
         for unit in &graph.units[stage.range.start as usize..stage.range.end as usize] {
             for op in &graph.ops[unit.ops.clone()] {
-                self.execute(graph, store, stage, op, call)?;
+                if !stage.is_made_of_memory(op.output()) {
+                    self.execute(graph, store, stage, op, call)?;
+                }
             }
             // Whether or not the plan cuts here (numeric contract, rule 1).
             if graph.crosses_cut(unit.output) {
                 let values = &mut self.values[stage.buffer(unit.output)];
                 wire::round_columns(self.wire, graph.hidden_width, values);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the keys and values that later calls attend to across.
+    ///
+    /// # Errors
+    /// A weight or cache of another segment.
+    pub fn remember(
+        &mut self,
+        graph: &Graph,
+        store: &Store,
+        stage: &Stage,
+        memory: &segment::Memory<'_>,
+    ) -> Result<(), EngineError> {
+        let Some(value) = stage.memory else {
+            return Ok(());
+        };
+        let buffer = &mut self.values[stage.buffer(value)];
+        buffer.clear();
+        buffer.extend_from_slice(memory.hidden);
+        let call = Call {
+            slot: memory.slot,
+            position: 0,
+            columns: memory.columns,
+            phase: Phase::Prefill,
+            want: Want::Nothing,
+            input: Input::Hidden(memory.hidden),
+        };
+        for op in stage.ops(graph) {
+            if stage.is_made_of_memory(op.output()) {
+                self.execute(graph, store, stage, op, &call)?;
+            }
+            if let Op::CrossAttention { k, v, cache, .. } = *op {
+                let (keys, values) = (stage.buffer(k), stage.buffer(v));
+                let cache = cache_of(&mut self.caches, call.slot, cache)?;
+                cache.write(0, &self.values[keys], &self.values[values]);
             }
         }
         Ok(())
@@ -164,7 +209,7 @@ impl Memory {
     ) -> Result<(), EngineError> {
         let value = op.output();
         let columns = stage.demand(value, call.want).of(call.columns);
-        let fills_cache = matches!(op, Op::Attention { .. });
+        let fills_cache = matches!(op, Op::Attention { .. } | Op::BiasedAttention { .. });
         let mut out = core::mem::take(&mut self.values[stage.buffer(value)]);
         out.resize(columns * graph.values[value.0 as usize] as usize, 0.0);
         let computed = if columns > 0 || fills_cache {
@@ -191,6 +236,7 @@ impl Memory {
             rotations,
             scratch,
             scores,
+            biases,
             ..
         } = self;
         let width_of = |value: ValueId| graph.values[value.0 as usize] as usize;
@@ -265,11 +311,7 @@ impl Memory {
                 );
             }
             Op::Attention { q, k, v, cache, .. } => {
-                let of_slot = caches.get_mut(call.slot);
-                let cache = of_slot
-                    .and_then(|caches| caches.get_mut(cache.0 as usize))
-                    .and_then(Option::as_mut);
-                let cache = cache.ok_or_else(|| misuse("a KV cache of another segment".into()))?;
+                let cache = cache_of(caches, call.slot, cache)?;
                 cache.write(call.position, every_column(k), every_column(v));
                 let heads =
                     Heads::of(op).ok_or_else(|| misuse("attention without heads".into()))?;
@@ -280,6 +322,43 @@ impl Memory {
                     scores,
                     out,
                 );
+            }
+            Op::BiasedAttention {
+                q,
+                k,
+                v,
+                heads,
+                bias,
+                max_distance,
+                causal,
+                cache,
+                ..
+            } => {
+                let cache = cache_of(caches, call.slot, cache)?;
+                cache.write(call.position, every_column(k), every_column(v));
+                let table = store.matrix(graph, bias)?;
+                let buckets = graph.weights[bias.0 as usize].rows;
+                biases.resize((buckets * heads) as usize, 0.0);
+                for (bucket, row) in biases.chunks_exact_mut(heads as usize).enumerate() {
+                    table.dequantise_row(bucket, row);
+                }
+                let end = call.position + call.columns;
+                let first = end - columns;
+                let shape = Heads::of(op).ok_or_else(|| misuse("no heads".into()))?;
+                let seen = |column| if causal { first + column + 1 } else { end };
+                let raised = |column, key, head: usize| {
+                    let places = (first + column, key);
+                    let bucket = distance_bucket(places, buckets, max_distance, causal);
+                    biases[bucket as usize * heads as usize + head]
+                };
+                cache.attend_unscaled(shape, seen, raised, last_columns(q), scores, out);
+            }
+            Op::CrossAttention { q, cache, .. } => {
+                let cache = cache_of(caches, call.slot, cache)?;
+                let seen = stage.memory_columns.get(call.slot).copied().unwrap_or(0) as usize;
+                let shape = Heads::of(op).ok_or_else(|| misuse("no heads".into()))?;
+                let level = |_, _, _| 0.0;
+                cache.attend_unscaled(shape, |_| seen, level, last_columns(q), scores, out);
             }
             Op::Activate { function, x, .. } => {
                 activation_functions::activate(function, last_columns(x), out)
@@ -298,7 +377,7 @@ impl Memory {
         let floats: usize = self
             .values
             .iter()
-            .chain([&self.scores])
+            .chain([&self.scores, &self.biases])
             .map(Vec::capacity)
             .sum();
         let caches: usize = self
@@ -310,6 +389,18 @@ impl Memory {
             .sum();
         floats * size_of::<f32>() + caches + self.scratch.bytes() + self.rotations.bytes()
     }
+}
+
+fn cache_of(
+    caches: &mut [Vec<Option<Cache>>],
+    slot: usize,
+    cache: CacheId,
+) -> Result<&mut Cache, EngineError> {
+    let of_slot = caches.get_mut(slot);
+    of_slot
+        .and_then(|caches| caches.get_mut(cache.0 as usize))
+        .and_then(Option::as_mut)
+        .ok_or_else(|| misuse("a KV cache of another segment".into()))
 }
 
 /// Room for `columns` x `width` numbers.

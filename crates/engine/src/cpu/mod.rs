@@ -10,6 +10,7 @@ mod attention;
 mod blocks;
 pub(crate) mod dequantise;
 mod elementwise;
+mod encoder_decoder;
 mod exponential;
 mod integer;
 mod interleaved;
@@ -25,12 +26,12 @@ mod tests;
 
 use std::sync::Arc;
 
-use model::{EngineKind, Graph, NumericClass, WeightId};
+use model::{EngineKind, Graph, NumericClass, UnitRange, WeightId};
 
 use self::{memory::Memory, store::Store};
 use crate::{
     EngineError, Executor, Input, Setup, Step,
-    segment::{Call, Reuse, Stage, misuse, stages},
+    segment::{self, Call, Reuse, Stage, misuse, stages},
 };
 
 /// CPU executor of a member's segments.
@@ -103,6 +104,24 @@ impl Executor for CpuExecutor {
         self.memory
             .forward(&self.graph, &self.store, &self.stages[index], &call, out)?;
         self.stages[index].ran(call.slot, step.position + step.columns);
+        Ok(())
+    }
+
+    async fn remember(
+        &mut self,
+        stage: UnitRange,
+        slot: u32,
+        memory: &[f32],
+    ) -> Result<(), EngineError> {
+        if !self.ready {
+            return Err(misuse("a call before loading was finished".into()));
+        }
+        let place = (stage, slot);
+        let (index, memory) =
+            segment::Memory::check(&self.graph, self.class, &self.stages, place, memory)?;
+        self.memory
+            .remember(&self.graph, &self.store, &self.stages[index], &memory)?;
+        self.stages[index].remembers(memory.slot, memory.columns as u32);
         Ok(())
     }
 

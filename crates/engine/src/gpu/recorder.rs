@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     EngineError, Phase, Want,
-    segment::{self, Stage, misuse},
+    segment::{self, Stage, misuse, without_kernel},
 };
 
 /// Longest head the attention kernels have room for.
@@ -134,6 +134,7 @@ impl<'a> Recorder<'a> {
                 Ok(())
             }
             Op::Attention { .. } => self.attention(op),
+            Op::BiasedAttention { .. } | Op::CrossAttention { .. } => Err(without_kernel(op)),
             Op::Activate { function, x, out } => {
                 self.elementwise(Kernel::Activate(function), &[x], 0, out);
                 Ok(())

@@ -1,6 +1,6 @@
 //! A forward call, checked against the segment it is for.
 
-use model::{Graph, NumericClass, Op};
+use model::{Graph, NumericClass, Op, UnitRange};
 
 use super::{misuse, stage::Stage, weight as weight_of};
 use crate::{EngineError, Input, Phase, Step, Want};
@@ -40,6 +40,7 @@ impl<'a> Call<'a> {
             .ok_or_else(|| misuse(format!("units {:?} are not loaded here", step.stage)))?;
         check_columns(class, step)?;
         check_gap(stage, step)?;
+        check_sides(stage, step)?;
         check_input(graph, stage, step.columns as usize, input)?;
         let call = Self {
             slot: step.slot as usize,
@@ -50,6 +51,54 @@ impl<'a> Call<'a> {
             input,
         };
         Ok((index, call))
+    }
+}
+
+/// An encoder's output, checked against the decoder's segment it is for.
+pub(crate) struct Memory<'a> {
+    /// Whose.
+    pub slot: usize,
+    /// Columns; at least one.
+    pub columns: usize,
+    /// columns x hidden_width.
+    pub hidden: &'a [f32],
+}
+
+impl<'a> Memory<'a> {
+    /// Index of the stage, and what it is to remember.
+    ///
+    /// # Errors
+    /// Unknown stage or slot, a stage that attends to nothing else, or more than one call of an encoder makes.
+    pub fn check(
+        graph: &Graph,
+        class: NumericClass,
+        stages: &[Stage],
+        (range, slot): (UnitRange, u32),
+        hidden: &'a [f32],
+    ) -> Result<(usize, Self), EngineError> {
+        let mut all = stages.iter().enumerate();
+        let found = all.find(|(_, stage)| stage.range == range && stage.memory.is_some());
+        let (index, stage) = found.ok_or_else(|| {
+            misuse(format!(
+                "units {range:?} attend to no encoder's output here"
+            ))
+        })?;
+        let columns = hidden.len().checked_div(graph.hidden_width as usize);
+        let columns = columns.unwrap_or(0);
+        let whole = columns * graph.hidden_width as usize == hidden.len();
+        let known = stage.memory_columns.len() > slot as usize;
+        if !known || !whole || columns == 0 || columns > class.chunk_columns as usize {
+            return Err(misuse(format!(
+                "{} numbers are no encoder's output for slot {slot}",
+                hidden.len()
+            )));
+        }
+        let memory = Self {
+            slot: slot as usize,
+            columns,
+            hidden,
+        };
+        Ok((index, memory))
     }
 }
 
@@ -125,6 +174,17 @@ fn check_gap(stage: &Stage, step: &Step) -> Result<(), EngineError> {
     Err(misuse(format!(
         "position {position} leaves a gap after {cached} cached columns"
     )))
+}
+
+fn check_sides(stage: &Stage, step: &Step) -> Result<(), EngineError> {
+    if stage.is_encoder && step.position > 0 {
+        return Err(misuse("an encoder's columns come in one call".into()));
+    }
+    let remembered = stage.memory_columns.get(step.slot as usize);
+    if stage.memory.is_some() && remembered == Some(&0) {
+        return Err(misuse("a decoder before its encoder's output".into()));
+    }
+    Ok(())
 }
 
 fn check_input(

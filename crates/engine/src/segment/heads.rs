@@ -39,6 +39,19 @@ impl Heads {
                 window: window.map_or(usize::MAX, |window| window as usize),
                 alibi,
             }),
+            Op::BiasedAttention {
+                heads, head_dim, ..
+            }
+            | Op::CrossAttention {
+                heads, head_dim, ..
+            } => Some(Self {
+                heads: heads as usize,
+                kv_heads: heads as usize,
+                head_dim: head_dim as usize,
+                scale: 1.0,
+                window: usize::MAX,
+                alibi: false,
+            }),
             _ => None,
         }
     }

@@ -10,12 +10,12 @@ pub(crate) mod rotations;
 mod stage;
 
 pub(crate) use arrivals::Arrivals;
-pub(crate) use call::{Call, max_columns};
+pub(crate) use call::{Call, Memory, max_columns};
 pub(crate) use heads::Heads;
 pub(crate) use rotations::Rotations;
 pub(crate) use stage::{Buffers, Demand, OUT, Reuse, Stage, stages};
 
-use model::{Graph, Weight, WeightId};
+use model::{Graph, Op, Weight, WeightId};
 
 use crate::EngineError;
 
@@ -28,6 +28,11 @@ pub(crate) fn weight(graph: &Graph, id: WeightId) -> Result<&Weight, EngineError
         .weights
         .get(id.0 as usize)
         .ok_or_else(|| misuse(format!("the model has no weight number {}", id.0)))
+}
+
+/// An op that this executor does not run.
+pub(crate) fn without_kernel(op: &Op) -> EngineError {
+    misuse(format!("no kernel here for {op:?}"))
 }
 
 /// A call that contradicts the setup.

@@ -33,6 +33,7 @@ fn fits(graph: &Graph, op: &Op) -> Option<bool> {
             .map(|weight| (weight.rows, weight.cols))
     };
     let out_width = width(op.output())?;
+    let all_as_wide = |values: [ValueId; 3]| values.iter().all(|x| width(*x) == Some(out_width));
     let is_row = |weight: WeightId, cols: u32| Some(matrix(weight)? == (1, cols));
     Some(match *op {
         Op::Embed { weight, .. } => matrix(weight)? == (graph.vocabulary, out_width),
@@ -90,6 +91,36 @@ fn fits(graph: &Graph, op: &Op) -> Option<bool> {
             let sees_itself = window.is_none_or(|window| window > 0);
             let heads_fit = heads.is_multiple_of(kv_heads) && sees_itself;
             queries_fit && keys_fit && cache_fits && heads_fit
+        }
+        Op::BiasedAttention {
+            q,
+            k,
+            v,
+            heads,
+            head_dim,
+            bias,
+            max_distance,
+            cache,
+            ..
+        } => {
+            let (buckets, of_heads) = matrix(bias)?;
+            let grows = buckets >= 4 && max_distance > buckets && buckets.is_multiple_of(4);
+            let heads_fit = heads.checked_mul(head_dim)? == out_width && of_heads == heads;
+            let cache_fits = graph.caches.get(cache.0 as usize)?.width == out_width;
+            heads_fit && cache_fits && grows && all_as_wide([q, k, v])
+        }
+        Op::CrossAttention {
+            q,
+            k,
+            v,
+            heads,
+            head_dim,
+            cache,
+            ..
+        } => {
+            let heads_fit = heads.checked_mul(head_dim)? == out_width;
+            let cache_fits = graph.caches.get(cache.0 as usize)?.width == out_width;
+            heads_fit && cache_fits && all_as_wide([q, k, v])
         }
         Op::Gate { gate, up, .. } => width(gate)? == out_width && width(up)? == out_width,
         Op::Activate { x, .. } | Op::Scale { x, .. } => width(x)? == out_width,

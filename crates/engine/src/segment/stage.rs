@@ -66,12 +66,20 @@ pub struct Stage {
     pub input: Option<ValueId>,
     /// What leaves.
     pub output: ValueId,
+    /// Of a decoder behind an encoder: what its units attend to besides their own columns.
+    pub memory: Option<ValueId>,
+    /// Its columns see each other, so they come in one call.
+    pub is_encoder: bool,
     /// Caches its ops own.
     pub caches: Vec<CacheId>,
     /// Columns in those caches, of each slot.
     pub cached_columns: Vec<u32>,
+    /// Columns of the memory, of each slot.
+    pub memory_columns: Vec<u32>,
     /// Buffer of each value; `None` for values of other segments.
     buffers: Vec<Option<usize>>,
+    /// Of each value, whether it is made of the memory alone: when that comes, not in every call.
+    made_of_memory: Vec<bool>,
     /// Demand on each value for each [`Want`].
     demands: [Vec<Demand>; 3],
 }
@@ -138,7 +146,17 @@ impl Stage {
                 units.iter().map(of_unit).collect()
             }
         };
+        let begins_anew = |op: &Op| matches!(op, Op::Embed { .. });
+        if ops.iter().skip(1).any(begins_anew) {
+            return Err(misuse(format!(
+                "units {}..{} go from an encoder on to its decoder",
+                range.start, range.end
+            )));
+        }
         let produced = |value: ValueId| ops.iter().any(|op| op.output() == value);
+        let read = |value: &ValueId| ops.iter().flat_map(Op::inputs).any(|x| x == *value);
+        let memory = graph.memory.filter(|memory| !produced(*memory));
+        let memory = memory.filter(read);
         let input_width = first
             .input
             .map(|input| graph.values.get(input.0 as usize).copied());
@@ -154,12 +172,16 @@ impl Stage {
             range,
             input: first.input,
             output: last.output,
+            memory,
+            is_encoder: ops.iter().any(sees_ahead),
             caches: units
                 .iter()
                 .flat_map(|unit| unit.caches.iter().copied())
                 .collect(),
             cached_columns: vec![0; slots as usize],
-            buffers: place(graph, &steps, first.input, last.output, buffers)?,
+            memory_columns: vec![0; slots as usize],
+            buffers: place(graph, &steps, [first.input, memory], last.output, buffers)?,
+            made_of_memory: made_of(graph, ops, memory),
             demands: [Demand::Nothing, Demand::Last, Demand::Every]
                 .map(|want| demands(graph, ops, last.output, want)),
         })
@@ -169,6 +191,13 @@ impl Stage {
     pub fn ran(&mut self, slot: usize, end: u32) {
         if let Some(cached) = self.cached_columns.get_mut(slot) {
             *cached = end;
+        }
+    }
+
+    /// What the columns of this slot attend to besides themselves has so many.
+    pub fn remembers(&mut self, slot: usize, columns: u32) {
+        if let Some(remembered) = self.memory_columns.get_mut(slot) {
+            *remembered = columns;
         }
     }
 
@@ -202,6 +231,11 @@ impl Stage {
             .unwrap_or(OUT)
     }
 
+    /// Whether a value is made of the memory alone.
+    pub fn is_made_of_memory(&self, value: ValueId) -> bool {
+        self.made_of_memory.get(value.0 as usize) == Some(&true)
+    }
+
     /// Columns of `value` that a call with this `want` computes.
     pub fn demand(&self, value: ValueId, want: Want) -> Demand {
         self.demands[Demand::from(want) as usize]
@@ -211,11 +245,26 @@ impl Stage {
     }
 }
 
+fn sees_ahead(op: &Op) -> bool {
+    matches!(op, Op::BiasedAttention { causal: false, .. })
+}
+
+/// Of each value, whether ops make it of `memory` alone.
+fn made_of(graph: &Graph, ops: &[Op], memory: Option<ValueId>) -> Vec<bool> {
+    let mut made = vec![false; graph.values.len()];
+    for op in ops {
+        let of_memory = |x: ValueId| Some(x) == memory || made[x.0 as usize];
+        let (alone, any) = (op.inputs().all(of_memory), op.inputs().next().is_some());
+        made[op.output().0 as usize] = alone && any;
+    }
+    made
+}
+
 /// A buffer is free again after the last step that reads its value.
 fn place(
     graph: &Graph,
     steps: &[&[Op]],
-    input: Option<ValueId>,
+    entering: [Option<ValueId>; 2],
     output: ValueId,
     buffers: &mut Buffers,
 ) -> Result<Vec<Option<usize>>, EngineError> {
@@ -227,7 +276,7 @@ fn place(
     }
     let mut places: Vec<Option<usize>> = vec![None; graph.values.len()];
     let mut free: Vec<usize> = (OUT + 1..buffers.widths.len()).collect();
-    if let Some(input) = input {
+    for input in entering.into_iter().flatten() {
         places[input.0 as usize] = Some(take(graph, input, &mut free, buffers));
     }
     places[output.0 as usize] = Some(OUT);
@@ -283,7 +332,10 @@ fn demands(graph: &Graph, ops: &[Op], output: ValueId, want: Demand) -> Vec<Dema
         for value in op.inputs() {
             ask(value, wanted);
         }
-        if let Op::Attention { k, v, .. } = op {
+        if let Op::Attention { k, v, .. }
+        | Op::BiasedAttention { k, v, .. }
+        | Op::CrossAttention { k, v, .. } = op
+        {
             ask(*k, Demand::Every);
             ask(*v, Demand::Every);
         }

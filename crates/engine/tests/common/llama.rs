@@ -110,6 +110,7 @@ pub fn llama(shape: Shape) -> Graph {
             .collect(),
         ops: b.ops,
         units: b.units,
+        memory: None,
     }
 }
 

@@ -22,6 +22,9 @@ pub struct Builder<'a> {
     used: BTreeSet<&'a str>,
 }
 
+/// Distances from here on share a bucket; no file says otherwise (T5, Flan-T5).
+const T5_MAX_DISTANCE: u32 = 128;
+
 /// Attention as most architectures have it.
 #[derive(Clone, Copy)]
 pub struct Heads {
@@ -224,10 +227,7 @@ impl<'a> Builder<'a> {
     }
 
     pub fn attention(&mut self, heads: &Heads, [q, k, v]: [ValueId; 3]) -> ValueId {
-        let out = self.value(heads.q_width());
-        self.caches.push(CacheSpec {
-            width: heads.kv_width(),
-        });
+        let (cache, out) = self.own_heads(heads);
         self.op(Op::Attention {
             q,
             k,
@@ -238,10 +238,58 @@ impl<'a> Builder<'a> {
             scale: heads.scale,
             window: heads.window,
             alibi: heads.alibi,
-            cache: CacheId(self.caches.len() as u32 - 1),
+            cache,
             out,
         });
         out
+    }
+
+    /// Attention whose scores distance raises by `bias`; no scale.
+    pub fn biased_attention(
+        &mut self,
+        heads: &Heads,
+        bias: WeightId,
+        causal: bool,
+        [q, k, v]: [ValueId; 3],
+    ) -> ValueId {
+        let (cache, out) = self.own_heads(heads);
+        self.op(Op::BiasedAttention {
+            q,
+            k,
+            v,
+            heads: heads.heads,
+            head_dim: heads.head_dim,
+            bias,
+            max_distance: T5_MAX_DISTANCE,
+            causal,
+            cache,
+            out,
+        });
+        out
+    }
+
+    /// Attention to what an encoder left behind.
+    pub fn cross_attention(&mut self, heads: &Heads, [q, k, v]: [ValueId; 3]) -> ValueId {
+        let (cache, out) = self.own_heads(heads);
+        self.op(Op::CrossAttention {
+            q,
+            k,
+            v,
+            heads: heads.heads,
+            head_dim: heads.head_dim,
+            cache,
+            out,
+        });
+        out
+    }
+
+    /// Cache and output of attention.
+    fn own_heads(&mut self, heads: &Heads) -> (CacheId, ValueId) {
+        self.caches.push(CacheSpec {
+            width: heads.kv_width(),
+        });
+        let cache = CacheId(self.caches.len() as u32 - 1);
+        (cache, self.value(heads.q_width()))
     }
 
     pub fn activate(&mut self, function: Activation, x: ValueId) -> ValueId {
@@ -324,10 +372,14 @@ impl<'a> Builder<'a> {
         out
     }
 
-    /// A whole tensor of the file that must be `rows` x `cols`.
-    fn weight(&mut self, name: &str, rows: u32, cols: u32) -> Result<WeightId, ModelError> {
+    /// A whole tensor of the file that must be `rows` x `cols`; the same weight each time.
+    pub fn weight(&mut self, name: &str, rows: u32, cols: u32) -> Result<WeightId, ModelError> {
         let tensor = self.tensor(name, rows, cols)?;
-        self.push(tensor, 0..rows, 0..cols)
+        let mut known = (0..).map(WeightId).zip(&self.weights);
+        match known.find(|(_, weight)| weight.range == tensor.range) {
+            Some((known, _)) => Ok(known),
+            None => self.push(tensor, 0..rows, 0..cols),
+        }
     }
 
     fn tensor(&mut self, name: &str, rows: u32, cols: u32) -> Result<&'a Tensor, ModelError> {

@@ -11,6 +11,7 @@ mod opt;
 mod phi3;
 mod qwen2;
 mod qwen3;
+mod t5;
 
 use crate::{error::ModelError, gguf::Header, graph::Graph};
 
@@ -30,6 +31,7 @@ pub fn build(header: &Header) -> Result<Graph, ModelError> {
         Some("bloom") => bloom::build(header),
         Some("opt") => opt::build(header),
         Some("gptj") => gptj::build(header),
+        Some("t5") => t5::build(header),
         Some(name) => Err(ModelError::Architecture {
             name: name.to_owned(),
         }),

@@ -116,9 +116,12 @@ impl Host {
     /// Starts a room; its first output has this page measured.
     ///
     /// # Errors
-    /// A numeric class no executor accepts.
+    /// A numeric class no executor accepts, or a model with an encoder.
     pub fn new(config: HostConfig) -> Result<Self, Fault> {
         config.class.check().map_err(SessionError::from)?;
+        if config.graph.memory.is_some() {
+            return Err(SessionError::EncoderDecoder.into());
+        }
         let mut outbox = Outbox::default();
         let measure = outbox.compute(Job::Measure {
             model: config.model.clone(),
