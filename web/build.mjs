@@ -16,7 +16,7 @@ await build({
   target: "es2022",
   minify: true,
   // Built from Rust beside the scripts.
-  external: ["./wasm/lingualinked.js"],
+  external: ["./wasm/lingualinked.js", "./wasm/generic/lingualinked.js"],
 });
 await cp(here("../index.html"), join(out, "index.html"));
 for (const file of ["style.css", "harness.html", "app.webmanifest", "icon.svg", "icon.png"]) await cp(here(file), join(out, file));

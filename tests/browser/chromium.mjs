@@ -50,10 +50,11 @@ export async function openBrowser({ args = [], ...options } = {}) {
 
 /** An emulated phone: a browser process of its own with a page that a script drives. */
 export class EmulatedPhone {
-  static async open(url, name, options) {
+  /** `search` of its page's address; other options are those of `openBrowser`. */
+  static async open(url, name, { search = "", ...options } = {}) {
     const phone = new EmulatedPhone(name, await openBrowser(options));
     try {
-      await phone.load(url);
+      await phone.load(url, search);
     } catch (error) {
       await phone.close();
       throw error;
@@ -177,7 +178,7 @@ export class EmulatedPhone {
       };
       const look = (event) => {
         if (wanted(event)) settle(resolve, event);
-        else if (event.type === "failed" && (event.fatal || !NOTICES.has(event.fault.code))) {
+        else if (event.type === "refused" || (event.type === "failed" && (event.fatal || !NOTICES.has(event.fault.code)))) {
           settle(reject, new FaultError(event.fault, this.name));
         }
       };

@@ -22,11 +22,14 @@ struct Manifest {
 #[derive(Deserialize)]
 struct Builds {
     default: Build,
+    generic: Build,
 }
 
 /// One module.
 #[derive(Deserialize)]
 struct Build {
+    /// Below the page.
+    folder: String,
     package: String,
     features: Vec<String>,
     out_name: String,
@@ -38,11 +41,7 @@ struct Build {
 /// # Errors
 /// A step that failed, or a module over its budget.
 pub fn build() -> Result<(), Error> {
-    let path = root().join("wasm-pack.toml");
-    let text = read(&path)?;
-    let manifest: Manifest =
-        toml::from_slice(&text).map_err(|error| file(&path, &error.to_string()))?;
-    module(&manifest.build.default)?;
+    module(&builds()?.default)?;
     page()?;
     eprintln!("building the server");
     succeed(program("cargo").args([
@@ -54,8 +53,23 @@ pub fn build() -> Result<(), Error> {
     ]))
 }
 
+/// Builds the module with the generic executor.
+///
+/// # Errors
+/// As [`build`].
+pub fn generic() -> Result<(), Error> {
+    module(&builds()?.generic)
+}
+
+fn builds() -> Result<Builds, Error> {
+    let path = root().join("wasm-pack.toml");
+    let manifest = toml::from_slice(&read(&path)?);
+    let Manifest { build } = manifest.map_err(|error| file(&path, &error.to_string()))?;
+    Ok(build)
+}
+
 fn module(build: &Build) -> Result<(), Error> {
-    eprintln!("building the wasm module");
+    eprintln!("building the module {}", build.folder);
     succeed(program("cargo").args([
         "build",
         "--quiet",
@@ -71,7 +85,7 @@ fn module(build: &Build) -> Result<(), Error> {
         "target/wasm32-unknown-unknown/release/{}.wasm",
         build.package.replace('-', "_")
     );
-    let out = format!("{WEB}/wasm");
+    let out = format!("{WEB}/{}", build.folder);
     succeed(program("wasm-bindgen").args([
         "--target",
         "web",
@@ -100,11 +114,7 @@ fn check_size(path: &Path, budget: u64) -> Result<(), Error> {
     let bytes = zipped
         .map_err(|error| file(path, &error.to_string()))?
         .len() as u64;
-    eprintln!(
-        "wasm module: {} KB, {} KB gzipped",
-        module.len() / 1000,
-        bytes / 1000
-    );
+    eprintln!("{} KB, {} KB gzipped", module.len() / 1000, bytes / 1000);
     if bytes > budget {
         return Err(Error::TooLarge { bytes, budget });
     }

@@ -35,6 +35,7 @@ const TESTS: &[(&str, &str, bool)] = &[
     ("faults-long", TINY_MODEL, true),
     ("faults-loading", TINY_MODEL, true),
     ("reader", DEFAULT_MODEL, true),
+    ("generic", TINY_MODEL, true),
     ("firefox", TINY_MODEL, true),
     ("full", DEFAULT_MODEL, true),
     ("billion", BILLION, true),
@@ -75,8 +76,15 @@ pub fn run(options: &Options) -> Result<(), Error> {
             if model == BILLION {
                 make_billion()?;
             }
-            test(name, model, options)?;
+            if name == "generic" {
+                build::generic()?;
+            }
+            test_file(&format!("tests/browser/{name}.test.mjs"), model, options)?;
         }
+    }
+    if wanted("rivals", true) {
+        npm_install("tests/rivals")?;
+        test_file("tests/rivals/rivals.test.mjs", DEFAULT_MODEL, options)?;
     }
     if wanted("lab", true) {
         lab::test()?;
@@ -110,7 +118,7 @@ fn package(options: &Options) -> Result<(), Error> {
     )
 }
 
-fn test(name: &str, model: &str, options: &Options) -> Result<(), Error> {
+fn test_file(file: &str, model: &str, options: &Options) -> Result<(), Error> {
     let ports = Ports {
         plain: 0,
         https: Some(0),
@@ -118,7 +126,7 @@ fn test(name: &str, model: &str, options: &Options) -> Result<(), Error> {
     let server = Server::start(&root().join(model), ports, &[])?;
     let mut node = program("node");
     node.arg("--test")
-        .arg(format!("tests/browser/{name}.test.mjs"))
+        .arg(file)
         // For tests that start a server of their own.
         .env("LINGUALINKED_SERVER", SERVER)
         .env("LINGUALINKED_MODEL", model)

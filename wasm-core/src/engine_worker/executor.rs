@@ -1,7 +1,9 @@
 //! The executors a phone may have, as one.
 
-use engine::{CpuExecutor, EngineError, Executor, Input, Step, gpu::GpuExecutor};
+use engine::{CpuExecutor, EngineError, Executor, Input, Step};
 use model::{EngineKind, WeightId};
+
+use super::gpu::GpuExecutor;
 
 /// CPU or GPU.
 pub enum AnyExecutor {

@@ -2,15 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use engine::{
-    CpuExecutor,
-    gpu::{GpuDevice, GpuExecutor},
-    profile, self_test,
-};
+use engine::{CpuExecutor, profile};
 use model::{EngineKind, Graph, NumericClass};
 use plan::EngineProfile;
 use session::Fault;
 
+use super::gpu::Gpu;
 use crate::{clock::now_ms, error::of_engine};
 
 /// The CPU's.
@@ -24,31 +21,20 @@ pub async fn cpu(graph: &Graph, class: NumericClass) -> Result<EngineProfile, Fa
     ))
 }
 
-/// The GPU's, and the device with the kernels that passed; other kernels that did not are told.
+/// The GPU's, with the kernels that passed; other kernels that did not are told.
 pub async fn gpu(
     graph: &Graph,
     class: NumericClass,
-    device: &GpuDevice,
+    gpu: &mut Gpu,
     refused: impl Fn(Fault),
-) -> Result<(EngineProfile, GpuDevice), Fault> {
-    let with = |kernels| device.clone().with_linear_kernels(kernels);
-    let variants = device.variants();
-    let make = async |kernels, setup| GpuExecutor::new(&with(kernels), setup);
-    let passed = self_test::first_right(graph, class, &variants, make).await;
-    let passed = passed.map_err(|error| of_engine(&error))?;
-    for (_, error) in &passed.refused {
-        refused(of_engine(error));
-    }
-    let device = with(passed.variant);
-    let numbers = profile::measure(
-        graph,
-        class,
-        async |setup| GpuExecutor::new(&device, setup),
-        now_ms,
-    );
-    let numbers = numbers.await.map_err(|error| of_engine(&error))?;
-    let variant = format!("{}, {}", device.adapter_name(), passed.variant);
-    Ok((named(EngineKind::Gpu, variant, numbers), device))
+) -> Result<EngineProfile, Fault> {
+    let refused = |error: &_| refused(of_engine(error));
+    let tested = gpu.test(graph, class, refused).await;
+    let variant = tested.map_err(|error| of_engine(&error))?;
+    let make = async |setup| gpu.executor(setup);
+    let numbers = profile::measure(graph, class, make, now_ms).await;
+    let numbers = numbers.map_err(|error| of_engine(&error))?;
+    Ok(named(EngineKind::Gpu, variant, numbers))
 }
 
 fn named(

@@ -6,6 +6,7 @@ mod chunks;
 mod download;
 mod executor;
 mod giving;
+mod gpu;
 mod loading;
 mod measuring;
 mod model_file;
@@ -16,10 +17,7 @@ mod store;
 
 use std::rc::Rc;
 
-use engine::{
-    CpuExecutor, Executor, Input, Phase, Setup, Step, Want,
-    gpu::{GpuDevice, GpuExecutor, LinearKernels},
-};
+use engine::{CpuExecutor, Executor, Input, Phase, Setup, Step, Want};
 use futures::{StreamExt, channel::mpsc};
 use model::{EngineKind, NumericClass, UnitRange, segment};
 use session::{
@@ -38,6 +36,7 @@ use crate::{
 };
 use chunks::Chunks;
 use executor::AnyExecutor;
+use gpu::Gpu;
 use model_file::ModelFile;
 use room::Room;
 use shelf::Shelf;
@@ -105,9 +104,7 @@ struct EngineWorker {
     shelf: Rc<Shelf>,
     room: Room,
     model: Option<ModelFile>,
-    gpu: Option<GpuDevice>,
-    /// Of its kernels, those that passed the self-test; they stay when the device is lost and asked for again.
-    kernels: Option<LinearKernels>,
+    gpu: Option<Gpu>,
     executor: Option<AnyExecutor>,
 }
 
@@ -120,7 +117,6 @@ impl EngineWorker {
             room,
             model: None,
             gpu: None,
-            kernels: None,
             executor: None,
         }
     }
@@ -258,18 +254,16 @@ impl EngineWorker {
         let mut failure = None;
         if only != Some(EngineKind::Cpu) {
             let measured = match self.gpu().await {
-                Ok(device) => {
+                Ok(mut gpu) => {
                     let tell = |fault| self.post(&FromEngine::Notice(fault));
-                    measuring::gpu(&graph, class, &device, tell).await
+                    let measured = measuring::gpu(&graph, class, &mut gpu, tell).await;
+                    self.gpu = Some(gpu);
+                    measured
                 }
                 Err(fault) => Err(fault),
             };
             match measured {
-                Ok((profile, device)) => {
-                    self.kernels = Some(device.linear_kernels());
-                    self.gpu = Some(device);
-                    engines.push(profile);
-                }
+                Ok(profile) => engines.push(profile),
                 Err(fault) => failure = Some(fault),
             }
         }
@@ -323,7 +317,7 @@ impl EngineWorker {
                 AnyExecutor::Cpu(CpuExecutor::new(setup).map_err(|error| of_engine(&error))?)
             }
             EngineKind::Gpu => {
-                let executor = GpuExecutor::new(&self.gpu().await?, setup);
+                let executor = self.gpu().await?.executor(setup);
                 AnyExecutor::Gpu(Box::new(executor.map_err(|error| of_engine(&error))?))
             }
         };
@@ -361,21 +355,17 @@ impl EngineWorker {
     }
 
     /// The GPU, asked for once; again after it was lost.
-    async fn gpu(&mut self) -> Result<GpuDevice, Fault> {
-        if let Some(device) = self.gpu.as_ref().filter(|device| !device.is_lost()) {
-            return Ok(device.clone());
+    async fn gpu(&mut self) -> Result<Gpu, Fault> {
+        if let Some(gpu) = self.gpu.as_ref().filter(|gpu| !gpu.is_lost()) {
+            return Ok(gpu.clone());
         }
-        let device = GpuDevice::request("lingualinked").await.map_err(|error| {
+        let gpu = Gpu::request(self.gpu.as_ref()).await.map_err(|error| {
             Fault::from(BrowserError::NoWebGpu {
                 detail: error.to_string(),
             })
         })?;
-        let device = match self.kernels {
-            Some(kernels) => device.with_linear_kernels(kernels),
-            None => device,
-        };
-        self.gpu = Some(device.clone());
-        Ok(device)
+        self.gpu = Some(gpu.clone());
+        Ok(gpu)
     }
 
     fn model(&self) -> Result<&ModelFile, Fault> {

@@ -1,0 +1,88 @@
+// Our CPU executor beside wllama's (llama.cpp in wasm) on one machine: same Chromium, same file, one thread each, warm, turn by turn.
+// Only the ratio counts. `cargo xtask e2e rivals` starts the server that LINGUALINKED_URL names and gives it the default model.
+import { after, test } from "node:test";
+import assert from "node:assert/strict";
+import { createReadStream } from "node:fs";
+import { createServer } from "node:http";
+import { fileURLToPath } from "node:url";
+import { openBrowser } from "../browser/chromium.mjs";
+import { ask, closeRoom, openRoom } from "../browser/room.mjs";
+
+const { LINGUALINKED_URL: url, LINGUALINKED_MODEL: model } = process.env;
+const ROUNDS = 3;
+const TOKENS = 64;
+const CONTEXT_COLUMNS = 1024;
+const TEXT = "The harbour was quiet that morning, and the boats lay still on the grey water while the old man mended his nets and talked about the weather. ";
+/** About 256 tokens, different each time, so that nobody has the beginning cached. */
+const prompt = (round) => `Round ${round}, chapter ${7 * round + 3}. ${TEXT.repeat(9)}`;
+const TYPES = { html: "text/html", js: "text/javascript", wasm: "application/wasm" };
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+
+/** Serves wllama's files, its page and the model. */
+function serve() {
+  const folder = here("node_modules/@wllama/wllama/esm");
+  const server = createServer(({ url }, answer) => {
+    const path = url === "/" ? here("page.html") : url === "/model.gguf" ? model : url.replace("/wllama", folder);
+    const file = createReadStream(path);
+    file.on("error", () => answer.writeHead(404).end());
+    answer.setHeader("content-type", TYPES[path.split(".").at(-1)] ?? "application/octet-stream");
+    file.pipe(answer);
+  });
+  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)));
+}
+
+const server = await serve();
+const browser = await openBrowser();
+const room = await openRoom({ url, budgets: [undefined], engine: "cpu", contextColumns: CONTEXT_COLUMNS });
+after(async () => {
+  await closeRoom(room);
+  await browser.close();
+  server.close();
+  server.closeAllConnections();
+});
+
+const page = await browser.context.newPage();
+await page.goto(`http://127.0.0.1:${server.address().port}/`);
+const threads = await page.evaluate(async (n_ctx) => {
+  const file = await (await fetch("/model.gguf")).blob();
+  await globalThis.wllama.loadModel([file], { n_ctx, n_threads: 1, n_gpu_layers: 0 });
+  return globalThis.wllama.getNumThreads();
+}, CONTEXT_COLUMNS);
+
+/** Tokens per second of prompt and answer. */
+async function theirs(round) {
+  const { timings } = await page.evaluate(
+    async ([prompt, max_tokens]) => globalThis.wllama.createCompletion({ prompt, max_tokens, temperature: 0 }),
+    [prompt(round), TOKENS],
+  );
+  const { cache_n, prompt_n, prompt_per_second, predicted_n, predicted_per_second } = timings;
+  return { prefill: prompt_per_second, decode: predicted_per_second, prompt: prompt_n, cached: cache_n, tokens: predicted_n };
+}
+
+async function ours(round) {
+  const { msToFirstToken, promptTokens, tokPerS, tokens } = await ask(room, { prompt: prompt(round), maxTokens: TOKENS, temperature: 0 });
+  return { prefill: (1000 * promptTokens) / msToFirstToken, decode: tokPerS, prompt: promptTokens, cached: 0, tokens };
+}
+
+const middle = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
+
+test("as fast as wllama at least, prompt and answer", async () => {
+  assert.equal(threads, 1);
+  const rounds = [];
+  for (let round = 0; round <= ROUNDS; round++) {
+    const pair = { ours: await ours(round), theirs: await theirs(round) };
+    // The first of each warms up.
+    if (round > 0) rounds.push(pair);
+  }
+  for (const what of ["prefill", "decode"]) {
+    const of = (who) => middle(rounds.map((pair) => pair[who][what]));
+    const ratio = middle(rounds.map(({ ours, theirs }) => ours[what] / theirs[what]));
+    console.log(`SmolLM2, one thread, ${what}: ours ${of("ours").toFixed(1)} tok/s, wllama 3.8.1 ${of("theirs").toFixed(1)} tok/s, ratio ${ratio.toFixed(2)}`);
+    assert.ok(ratio >= 1, `${what}: ${ratio}`);
+  }
+  for (const { ours, theirs } of rounds) {
+    assert.ok(Math.abs(ours.prompt - theirs.prompt - theirs.cached) <= 1 && theirs.cached < 16, JSON.stringify({ ours, theirs }));
+    assert.equal(theirs.tokens, ours.tokens);
+  }
+});
