@@ -152,7 +152,7 @@ test("plain modules: two pages answer together, by the API as documented", async
       const { completions } = session.chat;
       const ended = [];
       const ask = async (name, request, options) => {
-        const text = await completions.create(request, options).then(({ choices }) => choices[0].message.content, ({ name, code }) => code ?? name);
+        const text = await completions.create(request, options).then(({ choices }) => choices[0].message.content, ({ name, code }) => (name === "AbortError" ? name : code));
         ended.push(name);
         return text;
       };
