@@ -15,7 +15,7 @@ export const english = {
     `${size} from ${site}, licence: ${licence}. This phone downloads all of it the first time, the others only their parts. ${site} sees who downloads.`,
   modelFileNote: "It is read here and sent to no server; the other phones get their parts from this one.",
   modelFits: (count: number, offered: string) =>
-    count === 1 ? "This phone may be enough." : `Takes ${count} phones or more that offer as much memory as this one (${offered}).`,
+    count === 1 ? "This phone alone may be enough." : `Takes ${count} phones or more that offer as much memory as this one (${offered}).`,
   modelSize: (size: string) => `${size} in all; every phone downloads only its own part.`,
   startRoom: "Start a room",
   or: "or",
