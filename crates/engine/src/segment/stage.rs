@@ -146,8 +146,7 @@ impl Stage {
                 units.iter().map(of_unit).collect()
             }
         };
-        let begins_anew = |op: &Op| matches!(op, Op::Embed { .. });
-        if ops.iter().skip(1).any(begins_anew) {
+        if units.iter().skip(1).any(|unit| unit.input.is_none()) {
             return Err(misuse(format!(
                 "units {}..{} go from an encoder on to its decoder",
                 range.start, range.end
