@@ -18,6 +18,7 @@ mod problem;
 pub mod profile;
 mod rebalance;
 pub mod reference;
+mod revisits;
 mod search;
 mod solve;
 mod track;

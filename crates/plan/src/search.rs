@@ -93,12 +93,10 @@ pub(crate) fn search(
     below_ms: f64,
     effort: u64,
 ) -> Result<Searched, PlanError> {
-    let ground = track.ground;
     let mut search = Search {
         walk: Walk::new(track, itinerary),
         track,
-        further_chunks: f64::from(ground.chunks() - 1)
-            / f64::from(ground.problem.workload.requests_in_flight),
+        further_chunks: track.further_chunks(),
         best_ms: below_ms,
         best: None,
         given_up_ms: f64::INFINITY,

@@ -11,6 +11,7 @@ use crate::neighbourhood;
 use crate::overlap;
 use crate::problem::Problem;
 use crate::profile::{MemberId, Plan, Stage};
+use crate::revisits;
 use crate::search::{self, Ring};
 use crate::track::Track;
 use crate::walk::Itinerary;
@@ -138,13 +139,17 @@ pub(crate) fn best_through(
                 best.offer(searched.ring);
             }
             None => {
-                bound_ms = 0.0;
                 best.offer(neighbourhood::ring(
                     &track,
                     must,
                     best.below_ms(),
                     CLIMB_EFFORT,
                 )?);
+                // Who asks for a peer asks for no proof.
+                bound_ms = match must {
+                    None => bound_ms.min(revisits::bound_ms(&track, best.below_ms())),
+                    Some(_) => 0.0,
+                };
             }
         }
     }

@@ -111,6 +111,15 @@ struct Helper<'a> {
 /// By peer, executor and end: the earliest start of a run that fits and keeps the limits.
 pub(crate) struct Windows(Vec<Vec<Vec<usize>>>);
 
+impl Windows {
+    /// Of a run that ends before unit `end`.
+    pub fn earliest(&self, peer: usize, executor: usize, end: usize) -> usize {
+        let window = self.0.get(peer).and_then(|peer| peer.get(executor));
+        let earliest = window.and_then(|window| window.get(end));
+        earliest.copied().unwrap_or(usize::MAX)
+    }
+}
+
 impl Helper<'_> {
     fn windows(&self, limits: Limits) -> Vec<Vec<usize>> {
         let of = |runs: &Runs| {
@@ -268,7 +277,7 @@ impl<'a> Track<'a> {
                 starts.zip(ends)
             {
                 moving.push(start, entered - start_spent);
-                if let Some(least) = moving.least_from(earliest) {
+                if let Some((_, least)) = moving.least_from(earliest) {
                     *left = left.min(runs.spent.once + end_spent + least);
                 }
             }
@@ -321,6 +330,48 @@ impl<'a> Track<'a> {
         hop.map_or(f64::INFINITY, |hop| hop.within(limits)) + self.head_spent_ms
     }
 
+    /// How often the objective has the slowest stage of a chunk.
+    pub fn further_chunks(&self) -> f64 {
+        let in_flight = self.ground.problem.workload.requests_in_flight;
+        f64::from(self.ground.chunks() - 1) / f64::from(in_flight)
+    }
+
+    /// Executors of a peer.
+    pub fn executors(&self, peer: usize) -> usize {
+        self.helpers.get(peer).map_or(0, |helper| helper.runs.len())
+    }
+
+    fn runs(&self, peer: usize, executor: usize) -> Option<&Runs> {
+        self.helpers.get(peer)?.runs.get(executor)
+    }
+
+    /// Of the units before `unit` on a peer, with every ms of a chunk paid for by a weight besides.
+    pub fn paid_before(&self, peer: usize, executor: usize, unit: usize, weight: f64) -> f64 {
+        let runs = self.runs(peer, executor);
+        runs.map_or(f64::INFINITY, |runs| {
+            runs.spent.at(unit) + weight * runs.chunk.at(unit)
+        })
+    }
+
+    /// Of any run on a peer, paid for in the same way.
+    pub fn paid_once(&self, peer: usize, executor: usize, weight: f64) -> f64 {
+        let runs = self.runs(peer, executor);
+        runs.map_or(f64::INFINITY, |runs| {
+            runs.spent.once + weight * runs.chunk.once
+        })
+    }
+
+    /// A chunk on a run of a peer.
+    pub fn chunk_ms(&self, peer: usize, executor: usize, start: usize, end: usize) -> f64 {
+        let runs = self.runs(peer, executor);
+        runs.map_or(0.0, |runs| runs.chunk.of(start, end))
+    }
+
+    /// A chunk on the host's first run.
+    pub fn host_chunk_ms(&self, end: usize) -> f64 {
+        self.host.chunk.of(0, end)
+    }
+
     /// The host's stages around a ring whose first run ends at `end`.
     pub fn close(&self, end: u32, runs: impl IntoIterator<Item = Stage>) -> Vec<Stage> {
         let stage = |start, end| Stage {
@@ -365,11 +416,11 @@ pub(crate) struct MovingLeast {
 }
 
 impl MovingLeast {
-    fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.starts.clear();
     }
 
-    fn push(&mut self, start: usize, value: f64) {
+    pub fn push(&mut self, start: usize, value: f64) {
         if value == f64::INFINITY {
             return;
         }
@@ -379,10 +430,11 @@ impl MovingLeast {
         self.starts.push_back((start, value));
     }
 
-    fn least_from(&mut self, earliest: usize) -> Option<f64> {
+    /// The least of those that start at `earliest` or later, which only grows, with its start.
+    pub fn least_from(&mut self, earliest: usize) -> Option<(usize, f64)> {
         while let Some(&(start, value)) = self.starts.front() {
             if start >= earliest {
-                return Some(value);
+                return Some((start, value));
             }
             self.starts.pop_front();
         }
