@@ -17,8 +17,10 @@ use crate::walk::Itinerary;
 const SLOW_DOWNS: [f64; 2] = [1.5, 4.0];
 /// Peers up to which a case may put them into any order.
 const ANY_ORDER_PEERS: usize = 5;
+/// Of the phones that wait in larger rooms, so many may be what a case needs.
+const WAITING: usize = 8;
 /// Additions for one case: it need not be exact.
-const CASE_EFFORT: u64 = 150_000;
+const CASE_EFFORT: u64 = 60_000;
 
 /// What every phone should keep loaded besides the head; phones that should keep nothing are not listed.
 pub(crate) fn held(ground: &Ground, stages: &[Stage]) -> Result<Vec<Held>, PlanError> {
@@ -67,21 +69,29 @@ fn likely_stages(ground: &Ground, stages: &[Stage]) -> Result<Vec<Vec<Stage>>, P
     Ok(likely)
 }
 
-/// Any order in small rooms; in large ones the phones of the ring as they are, then those that wait.
+/// Any order in small rooms; in large ones the phones of the ring as they are, then the fastest of those that wait.
 fn itinerary(case: &Ground, stages: &[Stage]) -> Itinerary {
     let peers = case.peers.len();
     if peers <= ANY_ORDER_PEERS {
         return Itinerary::any_order(peers, None);
     }
-    let place = |peer: &Phone| {
-        let mut stages = stages.iter();
-        stages.position(|stage| stage.member == peer.member)
+    let peer_of = |member| case.peers.iter().position(|peer| peer.member == member);
+    let mut order: Vec<usize> = stages
+        .iter()
+        .filter_map(|stage| peer_of(stage.member))
+        .collect();
+    let block_ms = |peer: &Phone| {
+        let speeds = peer.speeds.iter();
+        let blocks_ms = speeds.map(|speed| speed.lap.attention + speed.lap.mlp);
+        blocks_ms.fold(f64::INFINITY, f64::min)
     };
-    let mut order: Vec<usize> = (0..peers).collect();
-    order.sort_by_key(|&peer| {
-        let place = case.peers.get(peer).and_then(place);
-        place.unwrap_or(usize::MAX)
-    });
+    let waiting = case.peers.iter().enumerate();
+    let waiting = waiting.filter(|(peer, _)| !order.contains(peer));
+    let mut waiting: Vec<_> = waiting
+        .map(|(peer, phone)| (block_ms(phone), peer))
+        .collect();
+    waiting.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    order.extend(waiting.iter().take(WAITING).map(|(_, peer)| peer));
     Itinerary::in_order(&order, None)
 }
 

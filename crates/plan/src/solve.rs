@@ -11,7 +11,6 @@ use crate::neighbourhood;
 use crate::overlap;
 use crate::problem::Problem;
 use crate::profile::{MemberId, Plan, Stage};
-use crate::revisits;
 use crate::search::{self, Ring};
 use crate::track::Track;
 use crate::walk::Itinerary;
@@ -25,8 +24,8 @@ const EFFORT: u64 = 16_000_000;
 const CLIMB_EFFORT: u64 = 10_000_000;
 
 /// The plan with the least objective: the expected request time and what the room wishes. A phone that makes things worse is left out, and
-/// one that may be gone soon too (low on battery, page hidden), unless their memory is needed. Rooms of up to eight phones are searched exhaustively, larger ones from the
-/// linear programme's solution by moving one phone at a time; [`Plan::gap`] says how much a better plan could save at most.
+/// one that may be gone soon too (low on battery, page hidden), unless their memory is needed. Rooms of up to eight phones are searched exhaustively, larger ones from
+/// orders that relaxations suggest by moving one phone at a time; [`Plan::gap`] says how much a better plan could save at most.
 pub fn solve(problem: &Problem, epoch: u32) -> Result<Plan, PlanError> {
     let ground = Ground::new(problem)?;
     let best = best_stages(&ground)?;
@@ -139,17 +138,10 @@ pub(crate) fn best_through(
                 best.offer(searched.ring);
             }
             None => {
-                best.offer(neighbourhood::ring(
-                    &track,
-                    must,
-                    best.below_ms(),
-                    CLIMB_EFFORT,
-                )?);
-                // Who asks for a peer asks for no proof.
-                bound_ms = match must {
-                    None => bound_ms.min(revisits::bound_ms(&track, best.below_ms())),
-                    Some(_) => 0.0,
-                };
+                let below_ms = best.below_ms();
+                let searched = neighbourhood::ring(&track, must, below_ms, CLIMB_EFFORT)?;
+                bound_ms = bound_ms.min(searched.bound_ms);
+                best.offer(searched.ring);
             }
         }
     }

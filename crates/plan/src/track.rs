@@ -1,5 +1,6 @@
 //! What runs of units and hops add to the objective, as differences of sums, for one executor of the host.
 
+use core::ops::Range;
 use std::collections::VecDeque;
 
 use model::{EngineKind, UnitKind, UnitRange};
@@ -49,7 +50,22 @@ impl Grown {
     }
 
     fn of(&self, start: usize, end: usize) -> f64 {
-        self.once + self.at(end) - self.at(start)
+        self.end_ms(end) - self.start_ms(start)
+    }
+
+    /// What a run that ends before unit `end` takes more than [`Self::start_ms`] of its start.
+    pub fn end_ms(&self, end: usize) -> f64 {
+        self.once + self.at(end)
+    }
+
+    /// See [`Self::end_ms`].
+    fn start_ms(&self, start: usize) -> f64 {
+        self.at(start)
+    }
+
+    /// [`Self::start_ms`] of several starts.
+    pub fn starts_ms(&self, starts: Range<usize>) -> &[f64] {
+        self.before.get(starts).unwrap_or_default()
     }
 }
 
@@ -112,6 +128,14 @@ struct Helper<'a> {
 pub(crate) struct Windows(Vec<Vec<Vec<usize>>>);
 
 impl Windows {
+    /// Starts of all runs.
+    pub fn starts(&self) -> u64 {
+        let windows = self.0.iter().flatten();
+        let ends = windows.flat_map(|window| window.iter().enumerate());
+        ends.map(|(end, earliest)| end.saturating_sub(*earliest) as u64)
+            .sum()
+    }
+
     /// Of a run that ends before unit `end`.
     pub fn earliest(&self, peer: usize, executor: usize, end: usize) -> usize {
         let window = self.0.get(peer).and_then(|peer| peer.get(executor));
@@ -277,8 +301,38 @@ impl<'a> Track<'a> {
                 starts.zip(ends)
             {
                 moving.push(start, entered - start_spent);
-                if let Some((_, least)) = moving.least_from(earliest) {
+                if let Some(least) = moving.least_from(earliest) {
                     *left = left.min(runs.spent.once + end_spent + least);
+                }
+            }
+        }
+    }
+
+    /// The same from the other end. `onward[i]`: cheapest way on from a peer that was left with i units placed. Lowers `door[i]` to the
+    /// cheapest way on from its door with i placed.
+    pub fn run_back_row(
+        &self,
+        peer: usize,
+        windows: &Windows,
+        onward: &[f64],
+        door: &mut [f64],
+        moving: &mut MovingLeast,
+    ) {
+        let width = self.width();
+        for (runs, window) in self.runs_of(peer, windows) {
+            moving.clear();
+            let mut latest = width - 1;
+            let starts = door.iter_mut().zip(&runs.spent.before).enumerate();
+            let ends = onward.iter().zip(&runs.spent.before).enumerate().skip(2);
+            for ((start, (door, start_spent)), (end, (onward, end_spent))) in
+                starts.take(width - 1).skip(1).rev().zip(ends.rev())
+            {
+                moving.push(width - end, onward + end_spent);
+                while latest > start && window.get(latest).is_some_and(|first| *first > start) {
+                    latest -= 1;
+                }
+                if let Some(least) = moving.least_from(width - latest) {
+                    *door = door.min(runs.spent.once - start_spent + least);
                 }
             }
         }
@@ -341,35 +395,9 @@ impl<'a> Track<'a> {
         self.helpers.get(peer).map_or(0, |helper| helper.runs.len())
     }
 
-    fn runs(&self, peer: usize, executor: usize) -> Option<&Runs> {
-        self.helpers.get(peer)?.runs.get(executor)
-    }
-
-    /// Of the units before `unit` on a peer, with every ms of a chunk paid for by a weight besides.
-    pub fn paid_before(&self, peer: usize, executor: usize, unit: usize, weight: f64) -> f64 {
-        let runs = self.runs(peer, executor);
-        runs.map_or(f64::INFINITY, |runs| {
-            runs.spent.at(unit) + weight * runs.chunk.at(unit)
-        })
-    }
-
-    /// Of any run on a peer, paid for in the same way.
-    pub fn paid_once(&self, peer: usize, executor: usize, weight: f64) -> f64 {
-        let runs = self.runs(peer, executor);
-        runs.map_or(f64::INFINITY, |runs| {
-            runs.spent.once + weight * runs.chunk.once
-        })
-    }
-
-    /// A chunk on a run of a peer.
-    pub fn chunk_ms(&self, peer: usize, executor: usize, start: usize, end: usize) -> f64 {
-        let runs = self.runs(peer, executor);
-        runs.map_or(0.0, |runs| runs.chunk.of(start, end))
-    }
-
-    /// A chunk on the host's first run.
-    pub fn host_chunk_ms(&self, end: usize) -> f64 {
-        self.host.chunk.of(0, end)
+    /// What runs on a peer spend.
+    pub fn spent(&self, peer: usize, executor: usize) -> Option<&Grown> {
+        Some(&self.helpers.get(peer)?.runs.get(executor)?.spent)
     }
 
     /// The host's stages around a ring whose first run ends at `end`.
@@ -416,11 +444,11 @@ pub(crate) struct MovingLeast {
 }
 
 impl MovingLeast {
-    pub fn clear(&mut self) {
+    fn clear(&mut self) {
         self.starts.clear();
     }
 
-    pub fn push(&mut self, start: usize, value: f64) {
+    fn push(&mut self, start: usize, value: f64) {
         if value == f64::INFINITY {
             return;
         }
@@ -430,11 +458,10 @@ impl MovingLeast {
         self.starts.push_back((start, value));
     }
 
-    /// The least of those that start at `earliest` or later, which only grows, with its start.
-    pub fn least_from(&mut self, earliest: usize) -> Option<(usize, f64)> {
+    fn least_from(&mut self, earliest: usize) -> Option<f64> {
         while let Some(&(start, value)) = self.starts.front() {
             if start >= earliest {
-                return Some((start, value));
+                return Some(value);
             }
             self.starts.pop_front();
         }
