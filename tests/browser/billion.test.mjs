@@ -10,12 +10,6 @@ const BUDGETS = [480, 340, 200].map((mib) => mib * MIB);
 const TOKENS = 8;
 const mib = (bytes) => `${Math.round(bytes / MIB)} MiB`;
 
-/** Of the engine's thread, bytes: by far the largest of a phone's. */
-async function peakHeap(phone) {
-  const heaps = await Promise.all(phone.page.workers().map((worker) => worker.evaluate(() => self.heapBytes())));
-  return Math.max(...heaps);
-}
-
 test(`a 1B shape that fits no phone streams ${TOKENS} tokens from three (CPU, random weights)`, async () => {
   const room = await openRoom({ url, budgets: BUDGETS, engine: "cpu", contextColumns: 256 });
   try {
@@ -26,7 +20,7 @@ test(`a 1B shape that fits no phone streams ${TOKENS} tokens from three (CPU, ra
     assert.ok(held.every((bytes, phone) => bytes > 0 && bytes <= BUDGETS[phone]));
     for (const [index, phone] of room.phones.entries()) {
       // On the CPU the weights live in the heap.
-      console.log(`${phone.name} offers ${mib(BUDGETS[index])}, holds ${mib(held[index])} of ${mib(room.model.file_bytes)}; peak wasm heap ${mib(await peakHeap(phone))}`);
+      console.log(`${phone.name} offers ${mib(BUDGETS[index])}, holds ${mib(held[index])} of ${mib(room.model.file_bytes)}; peak wasm heap ${mib(await phone.peakHeap())}`);
     }
     console.log(`first token after ${Math.round(msToFirstToken)} ms, then ${tokPerS.toFixed(2)} tok/s`);
   } finally {

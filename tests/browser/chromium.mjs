@@ -127,6 +127,12 @@ export class EmulatedPhone {
     await Promise.all(this.page.workers().map((worker) => worker.evaluate(delayChannels, hop_ms)));
   }
 
+  /** Of the engine's thread, bytes: by far the largest of a phone's. */
+  async peakHeap() {
+    const heaps = await Promise.all(this.page.workers().map((worker) => worker.evaluate(() => self.heapBytes())));
+    return Math.max(...heaps);
+  }
+
   tell(event) {
     this.events.push(event);
     for (const listener of [...this.listeners]) listener(event);

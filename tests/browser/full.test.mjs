@@ -1,7 +1,7 @@
 // SmolLM2 on one and on three browser processes, CPU and GPU (software adapter).
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { areMeasured, ask, closeRoom, openRoom } from "./room.mjs";
+import { areMeasured, ask, closeRoom, members, openRoom } from "./room.mjs";
 
 const url = process.env.LINGUALINKED_URL;
 const MIB = 2 ** 20;
@@ -14,7 +14,8 @@ async function answer(budgets, engine, maxTokens) {
   try {
     const { ids, text } = await ask(room, { prompt: PROMPT, maxTokens, temperature: 0 });
     console.log(`${engine}, ${budgets.length} phones: ${text}`);
-    return { ids, stages: room.plan.stages.length };
+    const heaps = await Promise.all(room.phones.map((phone) => phone.peakHeap()));
+    return { ids, stages: room.plan.stages.length, heaps, held: members(room).map(({ assigned_bytes }) => assigned_bytes) };
   } finally {
     await closeRoom(room);
   }
@@ -28,7 +29,18 @@ for (const [engine, maxTokens] of [["cpu", 32], ["gpu", 32]]) {
     assert.equal(together.stages, 4);
     assert.equal(together.ids.length, maxTokens);
     assert.deepEqual(together.ids, alone.ids);
+    if (engine === "gpu") heapsAreAlike([alone, together]);
   });
+}
+
+/** On the GPU weights only pass through the heap: how much of them a phone holds does not show in it. */
+function heapsAreAlike(rooms) {
+  const held = rooms.flatMap(({ held }) => held);
+  const heaps = rooms.flatMap(({ heaps }) => heaps);
+  const mib = (bytes) => Math.round(bytes / MIB);
+  console.log(`segments of ${held.map(mib)} MiB, peak wasm heaps of ${heaps.map(mib)} MiB`);
+  const spread = (numbers) => Math.max(...numbers) - Math.min(...numbers);
+  assert.ok(spread(held) > 40 * MIB && spread(heaps) < 0.2 * spread(held));
 }
 
 test("Korean and emoji stream whole", async () => {
