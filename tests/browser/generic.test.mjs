@@ -1,11 +1,22 @@
 // The module with the generic executor (Burn), in rooms of browser processes: the tokens that the CPU writes.
 import { test } from "node:test";
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { gzipSync } from "node:zlib";
 import { EmulatedPhone } from "./chromium.mjs";
 import { OwnServer } from "./own-server.mjs";
 import { ask, closeRoom, members, openRoom } from "./room.mjs";
 
 const REQUEST = { prompt: "abcdefgh".repeat(4), maxTokens: 12, temperature: 0 };
+test("the module that pages load has none of it", async () => {
+  const names = { wasm: false, "wasm/generic": true };
+  for (const [folder, has] of Object.entries(names)) {
+    const module = await readFile(`${process.env.LINGUALINKED_WEB}/${folder}/lingualinked_bg.wasm`);
+    console.log(`${folder}: ${Math.round(module.length / 1000)} KB, ${Math.round(gzipSync(module).length / 1000)} KB gzipped`);
+    assert.equal(module.includes("cubecl"), has);
+  }
+});
+
 const generic = (url, name) => EmulatedPhone.open(url, name, { search: "?generic" });
 
 async function answer(options) {
