@@ -10,7 +10,7 @@ use door::{
     Credentials, Fingerprint, Fingerprints, HOST_RANDOM_BYTES, HostKeys, Invitation, NONCE_BYTES,
 };
 use model::{Graph, NumericClass};
-use plan::{MemberId, Plan};
+use plan::{MemberId, Plan, Power};
 use session::{
     Asker, Channel, Command, Computed, EngineChoice, Event, Fault, Host, HostConfig, Input, JobId,
     ModelReference, Output, Peer, PeerConfig, Writer,
@@ -390,6 +390,11 @@ impl Room {
         let page = phone.page;
         self.input(member, Input::Hidden { hidden: true });
         self.at(now_ms + ms, Happening::Shown(page));
+    }
+
+    /// What a phone's battery does from now on.
+    pub fn charge(&mut self, member: MemberId, power: Power) {
+        self.input(member, Input::Power { power });
     }
 
     /// The connection of two phones fails; both are told.

@@ -53,6 +53,7 @@ drills!(
     a_phone_slows_down,
     flapping,
     hidden_then_stopped,
+    low_on_battery,
     hidden_while_idle,
     hidden_and_needed,
     hidden_again_and_again,

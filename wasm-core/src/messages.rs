@@ -2,7 +2,7 @@
 
 use door::{Credentials, HostKeys};
 use model::{WireDtype, manifest::Hash};
-use plan::MemberId;
+use plan::{MemberId, Power};
 use serde::{Deserialize, Serialize};
 use session::{Computed, Fault, Job, JobId, ModelReference};
 
@@ -153,6 +153,11 @@ pub enum ToSession {
     Hidden {
         /// Behind others.
         hidden: bool,
+    },
+    /// What this device's battery does.
+    Power {
+        /// As of now.
+        power: Power,
     },
     /// Host: plan and load.
     Begin,

@@ -125,6 +125,8 @@ export interface MemberView {
   ms_per_token: number | null;
   /** Its page is behind others, where its browser may stop it. */
   hidden: boolean;
+  /** It is low on battery, and not charging. */
+  low_battery: boolean;
   rtt_ms: number | null;
   loaded_bytes: number;
   assigned_bytes: number;

@@ -55,7 +55,7 @@ class Line {
 }
 
 function marks(room: Room, member: MemberView): string[] {
-  const marks = [room.me === member && say.isThisPhone, member.member === 0 && say.startedRoom, member.hidden && say.isHidden];
+  const marks = [room.me === member && say.isThisPhone, member.member === 0 && say.startedRoom, member.hidden && say.isHidden, member.low_battery && say.isLow];
   return marks.filter((mark) => mark !== false);
 }
 

@@ -126,6 +126,7 @@ export const english = {
   startedRoom: "host",
   isThisPhone: "this phone",
   isHidden: "in the background",
+  isLow: "low on battery",
   offers: (size: string) => `offers ${size}`,
   holdsNothing: "holds no part",
   holds: (mine: number, all: number) => `${mine} of ${all} units`,

@@ -121,6 +121,7 @@ export const korean: Strings = {
   startedRoom: "방장",
   isThisPhone: "이 휴대폰",
   isHidden: "백그라운드에 있음",
+  isLow: "배터리 부족",
   offers: (size) => `${size} 내놓음`,
   holdsNothing: "맡은 부분 없음",
   holds: (mine, all) => `단위 ${all}개 중 ${mine}개`,

@@ -77,6 +77,11 @@ impl Power {
     /// Charge below which a phone on battery gets nothing unless it is needed.
     pub const LOW_SHARE: f64 = 0.15;
 
+    /// Whether it is something a battery can do; another phone may claim anything.
+    pub fn is_sane(self) -> bool {
+        (0.0..=1.0).contains(&self.share())
+    }
+
     /// Whether computing drains it.
     pub fn drains(self) -> bool {
         matches!(self, Self::Battery { .. })

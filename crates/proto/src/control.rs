@@ -1,7 +1,7 @@
 //! What members say to each other besides hidden states.
 
 use model::{NumericClass, UnitKind, UnitRange};
-use plan::{EngineProfile, MemberId, Plan};
+use plan::{EngineProfile, MemberId, Plan, Power};
 use serde::{Deserialize, Serialize};
 
 use crate::envelope;
@@ -124,6 +124,11 @@ pub enum Control {
     Hidden {
         /// Behind others.
         hidden: bool,
+    },
+    /// Peer to host: what its battery does, where its browser tells.
+    Power {
+        /// As of now.
+        power: Power,
     },
     /// Host to peer: open a connection to another peer.
     Connect {

@@ -45,6 +45,8 @@ pub struct MemberView {
     pub ms_per_token: Option<f64>,
     /// Its page is behind others, where its browser may stop it.
     pub hidden: bool,
+    /// It is low on battery, and not charging.
+    pub low_battery: bool,
     /// Round trip to the host.
     pub rtt_ms: Option<f64>,
     /// Weight bytes loaded of weight bytes assigned.

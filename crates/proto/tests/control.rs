@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use model::{EngineKind, NumericClass, UnitKind, UnitRange, WireDtype};
-use plan::{EngineProfile, Held, MemberId, Plan, Stage};
+use plan::{EngineProfile, Held, MemberId, Plan, Power, Stage};
 use proptest::prelude::*;
 use proto::control::MAX_CONTROL_BYTES;
 use proto::{
@@ -95,6 +95,9 @@ fn messages() -> Vec<Control> {
             ms: vec![(member, 3.5)],
         },
         Control::Hidden { hidden: true },
+        Control::Power {
+            power: Power::Battery { share: 0.5 },
+        },
         Control::Connect {
             member,
             offer: true,
@@ -114,6 +117,7 @@ fn messages() -> Vec<Control> {
                 units: vec![UnitRange { start: 1, end: 2 }],
                 ms_per_token: Some(4.5),
                 hidden: true,
+                low_battery: false,
                 rtt_ms: None,
                 loaded_bytes: 1,
                 assigned_bytes: 2,

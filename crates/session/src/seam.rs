@@ -1,7 +1,7 @@
 //! The seam between a session and whatever drives it: a browser worker, or the simulator.
 
 use model::{EngineKind, NumericClass, UnitKind, UnitRange};
-use plan::{EngineProfile, Explanation, MemberId, Plan, Stage};
+use plan::{EngineProfile, Explanation, MemberId, Plan, Power, Stage};
 use proto::Summary;
 pub use proto::{Ending, Fault, MemberView, ModelReference, Progress};
 use serde::{Deserialize, Serialize};
@@ -165,6 +165,11 @@ pub enum Input {
     Hidden {
         /// Behind others.
         hidden: bool,
+    },
+    /// What this device's battery does, where the browser tells; unknown until then.
+    Power {
+        /// As of now.
+        power: Power,
     },
     /// A message arrived.
     Received {

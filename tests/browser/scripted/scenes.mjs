@@ -60,6 +60,7 @@ const member = (language, id, { measured = true, loaded = 0, placed = false, hid
   assigned_bytes: placed ? (34 + 3 * id) * MB : 0,
   fetched_bytes: Math.round(loaded * (34 + 3 * id) * MB),
   from_room_bytes: 0,
+  low_battery: false,
   failed_sources: 0,
 });
 const members = (list) => ({ type: "members", members: list });

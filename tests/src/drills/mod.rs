@@ -43,7 +43,7 @@ pub struct Row {
 pub type Drill = (&'static str, fn() -> Row);
 
 /// All of them.
-pub const DRILLS: [Drill; 33] = [
+pub const DRILLS: [Drill; 34] = [
     ("tab_closed", tab_closed),
     ("process_killed", process_killed),
     ("two_at_once", two_at_once),
@@ -74,6 +74,7 @@ pub const DRILLS: [Drill; 33] = [
     ("a_phone_slows_down", a_phone_slows_down),
     ("flapping", flapping),
     ("hidden_then_stopped", hidden_then_stopped),
+    ("low_on_battery", low_on_battery),
     ("hidden_while_idle", hidden_while_idle),
     ("hidden_and_needed", hidden_and_needed),
     ("hidden_again_and_again", hidden_again_and_again),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::{NumericClass, WireDtype, segment};
-use plan::Stage;
+use plan::{Power, Stage};
 use session::{Command, Event};
 
 use super::{
@@ -330,6 +330,29 @@ pub fn hidden_then_stopped() -> Row {
         "its units are gone before; same tokens; gap < 1 s",
         measured,
         good && drained_ms < 5_000,
+    )
+}
+
+/// A drill.
+pub fn low_on_battery() -> Row {
+    let mut room = heavy_room();
+    room.run(2_000);
+    let (victim, at_ms) = (peers_in(&room)[0], room.now_ms);
+    let low = Power::Battery { share: 0.14 };
+    room.charge(victim, Power::Battery { share: 0.2 });
+    room.run(3_000);
+    let kept = room.ring().contains(&victim);
+    room.charge(victim, low);
+    let drained = room.run_until(5_000, |room| !room.ring().contains(&victim));
+    let drained_ms = room.now_ms - at_ms - 3_000;
+    room.run(20_000);
+    let calm = room.interruptions().is_empty() && !room.ring().contains(&victim);
+    let measured = format!("without units {drained_ms} ms after its charge fell below 15 %");
+    said(
+        "low on battery and not charging, with a spare phone",
+        "its units move away; same tokens",
+        measured,
+        kept && drained && calm && heavy_answer_is_right(&room),
     )
 }
 

@@ -1,5 +1,6 @@
 //! The API of a page: one phone in one room.
 
+mod battery;
 mod contact;
 mod kept;
 mod options;

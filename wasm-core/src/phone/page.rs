@@ -19,6 +19,7 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::{Blob, MessageChannel};
 
 use super::{
+    battery::Battery,
     contact, kept,
     options::PhoneOptions,
     sight::{Listener, is_hidden},
@@ -61,6 +62,7 @@ pub struct Page {
     /// Offers of guests that wait for a number, by seat.
     pub(super) knocking: RefCell<BTreeMap<String, String>>,
     waiting: RefCell<Vec<Waiting>>,
+    battery: RefCell<Option<Battery>>,
     /// Connections of a page that goes away are closed, so that the others need not wait for a timeout.
     _on_leaving: Option<Listener>,
     _on_hiding: Option<Listener>,
@@ -146,6 +148,7 @@ impl Page {
             answering: RefCell::default(),
             knocking: RefCell::default(),
             waiting: RefCell::default(),
+            battery: RefCell::default(),
             _on_leaving: Listener::of_leaving(on(page, |page| page.close())),
             _on_hiding: Listener::of_hiding(on(page, |page| page.tell_sight())),
         })
@@ -197,6 +200,7 @@ impl Page {
         session.send_moving_and_copying(first, &[ports.port2().into()], &file)?;
         *self.threads.borrow_mut() = Some(Threads { session, engine });
         self.tell_sight();
+        self.watch_battery();
         Ok(())
     }
 
@@ -204,6 +208,24 @@ impl Page {
     fn tell_sight(&self) {
         let hidden = is_hidden();
         let _ = self.to_session(&ToSession::Hidden { hidden });
+    }
+
+    /// The session knows what the battery does, where the browser tells.
+    fn watch_battery(self: &Rc<Self>) {
+        let page = Rc::downgrade(self);
+        spawn_local(async move {
+            let to = Weak::clone(&page);
+            let tell = move |power| {
+                if let Some(page) = to.upgrade() {
+                    // Without a session nobody needs to know.
+                    let _ = page.to_session(&ToSession::Power { power });
+                }
+            };
+            let watching = Battery::watch(tell).await;
+            if let Some(page) = page.upgrade() {
+                *page.battery.borrow_mut() = watching;
+            }
+        });
     }
 
     /// Posts to the session worker.
@@ -321,6 +343,7 @@ impl Page {
         }
         self.knocking.borrow_mut().clear();
         self.waiting.borrow_mut().clear();
+        self.battery.borrow_mut().take();
         self.threads.borrow_mut().take();
     }
 

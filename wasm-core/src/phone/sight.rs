@@ -22,7 +22,11 @@ impl Listener {
         Self::new(document.into(), "visibilitychange", act)
     }
 
-    fn new(target: EventTarget, event: &'static str, act: impl FnMut() + 'static) -> Option<Self> {
+    pub fn new(
+        target: EventTarget,
+        event: &'static str,
+        act: impl FnMut() + 'static,
+    ) -> Option<Self> {
         let callback = Closure::<dyn FnMut()>::new(act);
         let added =
             target.add_event_listener_with_callback(event, callback.as_ref().unchecked_ref());

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use door::{Credentials, Fingerprint, Fingerprints};
 use futures::{StreamExt, channel::mpsc};
 use model::{NumericClass, gguf};
-use plan::MemberId;
+use plan::{MemberId, Power};
 use session::{Asker, Command, Event, Fault, Host, HostConfig, Input, Output, Peer, PeerConfig};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::MessagePort;
@@ -77,6 +77,7 @@ struct SessionWorker {
     timer: Option<(u64, Timer)>,
     /// This page is behind others.
     hidden: bool,
+    power: Power,
 }
 
 /// An answer so far.
@@ -139,6 +140,7 @@ impl SessionWorker {
             members: Members::default(),
             timer: None,
             hidden: false,
+            power: Power::Unknown,
         };
         if let Some(model) = model {
             let file: Vec<JsValue> = values.collect();
@@ -214,6 +216,10 @@ impl SessionWorker {
             ToSession::Hidden { hidden } => {
                 self.hidden = hidden;
                 self.input(Input::Hidden { hidden });
+            }
+            ToSession::Power { power } => {
+                self.power = power;
+                self.input(Input::Power { power });
             }
             ToSession::Begin => self.input(Input::Command(Command::Begin)),
             ToSession::Generate { number, question } => self.ask(number, &question),
@@ -435,6 +441,8 @@ impl SessionWorker {
         self.machine = Some(machine);
         let hidden = self.hidden;
         self.input(Input::Hidden { hidden });
+        let power = self.power;
+        self.input(Input::Power { power });
     }
 
     fn input(&mut self, input: Input) {

@@ -1,9 +1,9 @@
-//! Draining: units move away from a phone whose page is hidden, before its browser stops it.
+//! Draining: units move away from a phone whose page is hidden, before its browser stops it, and from one that is low on battery.
 //!
 //! After a while behind others the page counts as one that may be gone soon, and the planner spares it. The balancer sees that between
 //! two tokens; where none is written, this asks it. Nothing can be done for the page that started the room: the others are told.
 
-use plan::MemberId;
+use plan::{MemberId, Power};
 
 use super::Host;
 use super::member::Member;
@@ -37,6 +37,20 @@ impl Host {
         self.changed = true;
     }
 
+    /// A battery fell, rose, or is charged.
+    pub(super) fn on_power(&mut self, member: MemberId, power: Power) {
+        let now_ms = self.now_ms;
+        let Some(member) = self.members.get_mut(&member) else {
+            return;
+        };
+        let was_low = member.power.is_low();
+        member.power = power;
+        if power.is_low() != was_low {
+            self.drain_again_ms = now_ms;
+            self.changed = true;
+        }
+    }
+
     /// When a phone of the ring counts as one that may be gone soon.
     pub(super) fn drain_due_ms(&self) -> Option<u64> {
         let placed = self.placed.as_ref();
@@ -44,10 +58,14 @@ impl Host {
         let ring = &ring?.ring;
         let peers = self.members.iter().filter(|(id, _)| **id != MemberId::HOST);
         let used = peers.filter(|(id, _)| ring.contains(**id));
-        let since_ms = used
-            .filter_map(|(_, member)| member.hidden_since_ms)
-            .min()?;
-        Some((since_ms + PATIENCE_MS).max(self.drain_again_ms))
+        let from_ms = |member: &Member| match member.power.is_low() {
+            true => Some(0),
+            false => member
+                .hidden_since_ms
+                .map(|since_ms| since_ms + PATIENCE_MS),
+        };
+        let from_ms = used.filter_map(|(_, member)| from_ms(member)).min()?;
+        Some(from_ms.max(self.drain_again_ms))
     }
 
     pub(super) fn drain(&mut self) {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use plan::{EngineProfile, MemberId};
+use plan::{EngineProfile, MemberId, Power};
 use proto::{Assembler, Fault, MemberView, Progress};
 
 use crate::error::SessionError;
@@ -40,6 +40,7 @@ pub(crate) struct Member {
     pub ms_per_token: Option<f64>,
     /// Since when its page is behind others.
     pub hidden_since_ms: Option<u64>,
+    pub power: Power,
     pub assembler: Assembler,
     /// How often its engine failed, and how often its share was halved for it.
     failures: u32,
@@ -112,6 +113,7 @@ impl Member {
             units: stages().map(|stage| stage.units).collect(),
             ms_per_token: self.ms_per_token,
             hidden: self.hidden_since_ms.is_some(),
+            low_battery: self.power.is_low(),
             rtt_ms: self.pulse.as_ref().and_then(Pulse::rtt_ms),
             loaded_bytes: self.progress.bytes_done,
             assigned_bytes: self.progress.bytes_total,

@@ -194,6 +194,7 @@ impl Host {
             // Only guests are let in.
             Input::Readmitted { .. } => {}
             Input::Hidden { hidden } => self.on_hidden(MemberId::HOST, hidden),
+            Input::Power { power } => self.on_power(MemberId::HOST, power),
             Input::Received {
                 from,
                 channel,

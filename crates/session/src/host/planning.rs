@@ -395,7 +395,7 @@ impl Host {
             member: *id,
             budget_bytes: member.share_bytes(),
             engines: member.engines.clone().unwrap_or_default(),
-            power: Power::Unknown,
+            power: member.power,
             download_bytes_per_ms: None,
             hidden: member.may_be_stopped(self.now_ms),
         });

@@ -43,6 +43,8 @@ impl Host {
             Control::Measured { engines } => self.on_measured(from, engines),
             Control::RoundTrips { ms } => self.on_round_trips(from, ms),
             Control::Hidden { hidden } => self.on_hidden(from, hidden),
+            Control::Power { power } if power.is_sane() => self.on_power(from, power),
+            Control::Power { .. } => self.expel(from, "its battery is more than full"),
             Control::Signal {
                 from: maker,
                 to,

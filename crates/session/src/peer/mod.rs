@@ -7,7 +7,7 @@ mod segment;
 use std::collections::BTreeMap;
 
 use model::{EngineKind, NumericClass, UnitKind, UnitRange};
-use plan::{EngineProfile, MemberId};
+use plan::{EngineProfile, MemberId, Power};
 use proto::{Assembler, Control, Fault, ModelReference};
 
 use crate::error::SessionError;
@@ -85,6 +85,7 @@ pub struct Peer {
     newest_request: u32,
     /// This page is behind others.
     hidden: bool,
+    power: Power,
     over: bool,
 }
 
@@ -110,6 +111,7 @@ impl Peer {
             asked: BTreeMap::new(),
             newest_request: 0,
             hidden: false,
+            power: Power::Unknown,
             over: false,
         }
     }
@@ -145,6 +147,10 @@ impl Peer {
             Input::Hidden { hidden } => {
                 self.hidden = hidden;
                 self.tell_host(&Control::Hidden { hidden });
+            }
+            Input::Power { power } => {
+                self.power = power;
+                self.tell_host(&Control::Power { power });
             }
             Input::Received {
                 from,
@@ -213,6 +219,9 @@ impl Peer {
             });
             if self.hidden {
                 self.tell_host(&Control::Hidden { hidden: true });
+            }
+            if self.power != Power::Unknown {
+                self.tell_host(&Control::Power { power: self.power });
             }
         }
     }
