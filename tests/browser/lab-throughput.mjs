@@ -10,8 +10,11 @@ const longPrompt = (round) => `Chapter ${round}. ${TEXT.repeat(18)}`;
 const ROUNDS = 3;
 const TOKENS = 32;
 
+const unitsOf = ({ plan }) => `units ${plan.stages.map(({ member, units: { start, end } }) => `${member}: ${end - start}`).join(", ")}`;
 const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
-const open = (budgets) => openRoom({ url: server.url, budgets, engine: "cpu", contextColumns: 1024, open: phonesIn(new Map()) });
+/** No two of them hold the model. */
+const BUDGETS = [70, 60, 60].map((mib) => mib * MIB);
+const open = (budgets, contextColumns) => openRoom({ url: server.url, budgets, engine: "cpu", contextColumns, open: phonesIn(new Map()) });
 
 /** ms to the first token of a long prompt, and how many tokens that has. */
 async function prompt(room) {
@@ -36,16 +39,16 @@ async function together(room, answers) {
 const server = await startServer();
 try {
   await change({ delay_ms: 3, rate_mbit: 200 });
-  const alone = await open([undefined]);
+  const alone = await open([undefined], 1024);
   const one = await prompt(alone).finally(() => closeRoom(alone));
-  const room = await open([70, 60, 60].map((mib) => mib * MIB));
+  const trio = await open(BUDGETS, 1024);
+  const three = await prompt(trio).finally(() => closeRoom(trio));
+  console.log(`prompt of ${one.tokens} tokens: ${Math.round(one.ms)} ms on one phone, ${Math.round(three.ms)} ms on three (${unitsOf(trio)}): ${(one.ms / three.ms).toFixed(2)}`);
+  const room = await open(BUDGETS, 256);
   try {
-    const three = await prompt(room);
-    const units = room.plan.stages.map(({ member, units: { start, end } }) => `${member}: ${end - start}`).join(", ");
-    console.log(`prompt of ${one.tokens} tokens: ${Math.round(one.ms)} ms on one phone, ${Math.round(three.ms)} ms on three (units ${units}): ${(one.ms / three.ms).toFixed(2)}`);
     const single = await together(room, 1);
     const four = await together(room, 4);
-    console.log(`answers on three phones, ${room.plan.slots} slots: ${single.toFixed(1)} tok/s one at a time, ${four.toFixed(1)} tok/s four at a time: ${(four / single).toFixed(2)}`);
+    console.log(`answers, ${room.plan.slots} at a time (${unitsOf(room)}): ${single.toFixed(1)} tok/s of one alone, ${four.toFixed(1)} tok/s of four: ${(four / single).toFixed(2)}`);
   } finally {
     await closeRoom(room);
   }
