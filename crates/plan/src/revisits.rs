@@ -66,7 +66,8 @@ impl<'t, 'a> Proof<'t, 'a> {
         }
     }
 
-    /// No ring of the track is below, ms. `known_ms`: the best known objective; `known_chunk_ms`: its slowest stage of a chunk.
+    /// No ring of the track is below, ms. `known_ms`: the best known objective; `known_chunk_ms`: its slowest stage of a
+    /// chunk, 0 where it was made by another track.
     pub fn bound_ms(mut self, known_ms: f64, known_chunk_ms: f64) -> f64 {
         let track = self.track;
         let busy_ms = match track.ground.problem.workload.requests_in_flight {
@@ -75,8 +76,14 @@ impl<'t, 'a> Proof<'t, 'a> {
         };
         let everything = self.everything(busy_ms);
         let mut parts = vec![self.prove(everything, known_ms, WALKS)];
-        let divides = track.further_chunks() > 0.0 && known_chunk_ms > 0.0;
-        while divides && parts.len() < PARTS && self.effort_left > 0 {
+        let further_chunks = track.further_chunks();
+        // Where a slower stage alone costs more, nothing is better.
+        let slowest_ms = known_ms / further_chunks;
+        let slowest_ms = match known_chunk_ms > 0.0 {
+            true => slowest_ms.min(2.0 * known_chunk_ms),
+            false => slowest_ms,
+        };
+        while further_chunks > 0.0 && parts.len() < PARTS && self.effort_left > 0 {
             let bounds = parts.iter().map(|part| part.bound_ms(track)).enumerate();
             let weakest = bounds.reduce(|least, next| if next.1 < least.1 { next } else { least });
             let Some((at, bound_ms)) = weakest else { break };
@@ -84,7 +91,7 @@ impl<'t, 'a> Proof<'t, 'a> {
                 break;
             }
             let part = parts.swap_remove(at);
-            let most_ms = part.limits.chunk_ms.min(2.0 * known_chunk_ms);
+            let most_ms = part.limits.chunk_ms.min(slowest_ms);
             let cut_ms = f64::midpoint(part.least_chunk_ms, most_ms);
             let mut lower = part.clone();
             lower.limits.chunk_ms = cut_ms;
