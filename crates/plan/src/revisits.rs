@@ -108,8 +108,8 @@ impl<'t, 'a> Proof<'t, 'a> {
 
     /// Raises prices as long as the part might have a better ring than is known, and walks and effort are left.
     fn prove(&mut self, mut part: Part, known_ms: f64, walks: u64) -> Part {
-        let windows = self.track.windows(part.limits);
-        let effort = self.walks.effort(&windows);
+        self.walks.keep(part.limits);
+        let effort = self.walks.effort();
         let mut visit_ms = part.visit_ms.clone();
         let (mut step, mut waited) = (FIRST_STEP, 0);
         for walk in 0..walks {
@@ -118,10 +118,7 @@ impl<'t, 'a> Proof<'t, 'a> {
                 break;
             }
             self.effort_left = self.effort_left.saturating_sub(effort);
-            let Some(found) = self
-                .walks
-                .cheapest(&windows, part.limits, &visit_ms, known_ms)
-            else {
+            let Some(found) = self.walks.cheapest(&visit_ms, known_ms) else {
                 part.spent_ms = f64::INFINITY;
                 break;
             };
@@ -248,6 +245,9 @@ struct Walks<'t, 'a> {
     track: &'t Track<'a>,
     peers: usize,
     width: usize,
+    limits: Limits,
+    /// Of the limits.
+    windows: Windows,
     host: Vec<f64>,
     /// To each peer from each; never from itself.
     hops_ms: Vec<f64>,
@@ -266,6 +266,8 @@ impl<'t, 'a> Walks<'t, 'a> {
             track,
             peers,
             width,
+            limits: Limits::NONE,
+            windows: track.windows(Limits::NONE),
             host: vec![f64::INFINITY; width],
             hops_ms: Vec::new(),
             most_ms: f64::INFINITY,
@@ -274,20 +276,10 @@ impl<'t, 'a> Walks<'t, 'a> {
         }
     }
 
-    /// Additions of one walk.
-    fn effort(&self, windows: &Windows) -> u64 {
-        (self.peers * self.peers * self.width) as u64 + windows.starts()
-    }
-
-    /// `known_ms`: what some ring, or the plan in its place, costs without prices.
-    fn cheapest(
-        &mut self,
-        windows: &Windows,
-        limits: Limits,
-        visit_ms: &[f64],
-        known_ms: f64,
-    ) -> Option<Walked> {
-        self.most_ms = known_ms + visit_ms.iter().sum::<f64>();
+    /// Walks from now on keep these limits.
+    fn keep(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.windows = self.track.windows(limits);
         self.track.host_row(limits, &mut self.host);
         self.hops_ms.clear();
         for to in 0..self.peers {
@@ -297,16 +289,26 @@ impl<'t, 'a> Walks<'t, 'a> {
             };
             self.hops_ms.extend((0..self.peers).map(hop_ms));
         }
+    }
+
+    /// Additions of one walk.
+    fn effort(&self) -> u64 {
+        (self.peers * self.peers * self.width) as u64 + self.windows.starts()
+    }
+
+    /// `known_ms`: what some ring, or the plan in its place, costs without prices.
+    fn cheapest(&mut self, visit_ms: &[f64], known_ms: f64) -> Option<Walked> {
+        self.most_ms = known_ms + visit_ms.iter().sum::<f64>();
         self.left.fill([Way::NONE; 2]);
         for placed in 1..self.width {
-            self.leave(placed, windows, visit_ms);
-            self.enter(placed, limits);
+            self.leave(placed, visit_ms);
+            self.enter(placed);
         }
-        self.trace(limits)
+        self.trace()
     }
 
     /// Ways to every door with so many units placed; none goes back to where it came from.
-    fn enter(&mut self, placed: usize, limits: Limits) {
+    fn enter(&mut self, placed: usize) {
         let row = placed * self.peers..(placed + 1) * self.peers;
         let Some(left) = self.left.get(row) else {
             return;
@@ -318,7 +320,7 @@ impl<'t, 'a> Walks<'t, 'a> {
         for ((peer, door), hops) in (0_u16..).zip(doors).zip(hops) {
             let mut ways = [Way::NONE; 2];
             let from_host = Way {
-                paid_ms: host_ms + self.track.hop_ms(None, usize::from(peer), limits),
+                paid_ms: host_ms + self.track.hop_ms(None, usize::from(peer), self.limits),
                 ..Way::NONE
             };
             offer(&mut ways, from_host);
@@ -339,12 +341,12 @@ impl<'t, 'a> Walks<'t, 'a> {
     }
 
     /// Ways out of every peer with so many units placed.
-    fn leave(&mut self, placed: usize, windows: &Windows, visit_ms: &[f64]) {
+    fn leave(&mut self, placed: usize, visit_ms: &[f64]) {
         let most_ms = self.most_ms * (1.0 + ROUNDING);
         for (peer, price) in visit_ms.iter().enumerate() {
             let mut ways = [Way::NONE; 2];
             for executor in 0..self.track.executors(peer) {
-                let earliest = windows.earliest(peer, executor, placed);
+                let earliest = self.windows.earliest(peer, executor, placed);
                 let Some(spent) = self.track.spent(peer, executor) else {
                     continue;
                 };
@@ -376,12 +378,16 @@ impl<'t, 'a> Walks<'t, 'a> {
     }
 
     /// The walk that ends with all blocks placed, found again backwards.
-    fn trace(&self, limits: Limits) -> Option<Walked> {
+    fn trace(&self) -> Option<Walked> {
         let mut placed = self.width - 1;
         let at = |placed: usize, peer: usize| placed * self.peers + peer;
         let ends = (0..self.peers).filter_map(|peer| {
             let [best, _] = self.left.get(at(placed, peer))?;
-            Some((best.paid_ms + self.track.home_ms(peer, limits), peer, *best))
+            Some((
+                best.paid_ms + self.track.home_ms(peer, self.limits),
+                peer,
+                *best,
+            ))
         });
         let finite = ends.filter(|(paid_ms, ..)| paid_ms.is_finite());
         let (paid_ms, mut peer, mut way) =

@@ -56,6 +56,7 @@ impl Memory {
             .collect();
         let mut rotations = Rotations::default();
         let (mut longest_row, mut longest_quantised_row) = (0, 0);
+        let mut most_biases = 0;
         for op in stages.iter().flat_map(|stage| stage.ops(graph)) {
             for weight in op
                 .weights()
@@ -71,6 +72,10 @@ impl Memory {
             }
             if let Op::Rope { frequencies, .. } = op {
                 rotations.add(*frequencies, columns);
+            }
+            if let Op::BiasedAttention { bias, .. } = op {
+                let table = segment::weight(graph, *bias)?;
+                most_biases = most_biases.max(table.rows as usize * table.cols as usize);
             }
             if let Some(cache) = op.cache() {
                 let width = graph.caches[cache.0 as usize].width;
@@ -94,7 +99,7 @@ impl Memory {
             rotations,
             scratch,
             scores: zeroed(context)?,
-            biases: Vec::new(),
+            biases: zeroed(most_biases)?,
             wire: class.wire,
         })
     }
@@ -338,8 +343,8 @@ impl Memory {
                 cache.write(call.position, every_column(k), every_column(v));
                 let table = store.matrix(graph, bias)?;
                 let buckets = graph.weights[bias.0 as usize].rows;
-                biases.resize((buckets * heads) as usize, 0.0);
-                for (bucket, row) in biases.chunks_exact_mut(heads as usize).enumerate() {
+                let rows = biases.chunks_exact_mut(heads as usize);
+                for (bucket, row) in rows.take(buckets as usize).enumerate() {
                     table.dequantise_row(bucket, row);
                 }
                 let end = call.position + call.columns;

@@ -16,19 +16,25 @@ pub fn build(header: &Header) -> Result<Graph, ModelError> {
     }
     let mut b = Builder::new(header);
     let (mut x, table) = b.embed("token_embd.weight")?;
-    let bias = distances(&mut b, config, "enc")?;
+    let own = Over::Own {
+        bias: distances(&mut b, config, "enc")?,
+        causal: false,
+    };
     for block in 0..config.blocks {
         let name = &format!("enc.blk.{block}");
-        x = own_attention(&mut b, config, name, (bias, false), x)?;
+        x = attention(&mut b, config, &format!("{name}.attn"), &own, x)?;
         x = mlp(&mut b, config, name, x)?;
     }
-    let memory = x;
+    let memory = Over::Memory(x);
     let (mut x, _) = b.embed("token_embd.weight")?;
-    let bias = distances(&mut b, config, "dec")?;
+    let own = Over::Own {
+        bias: distances(&mut b, config, "dec")?,
+        causal: true,
+    };
     for block in 0..decoder_blocks {
         let name = &format!("dec.blk.{block}");
-        x = own_attention(&mut b, config, name, (bias, true), x)?;
-        x = cross_attention(&mut b, config, name, memory, x)?;
+        x = attention(&mut b, config, &format!("{name}.attn"), &own, x)?;
+        x = attention(&mut b, config, &format!("{name}.cross_attn"), &memory, x)?;
         x = mlp(&mut b, config, name, x)?;
     }
     let mut normed = b.rms_norm("dec.output_norm", config.rms_eps()?, x)?;
@@ -46,40 +52,36 @@ fn distances(b: &mut Builder<'_>, config: &Config<'_>, side: &str) -> Result<Wei
     b.weight(&name, buckets, config.heads.heads)
 }
 
-fn own_attention(
-    b: &mut Builder<'_>,
-    config: &Config<'_>,
-    block: &str,
-    (bias, causal): (WeightId, bool),
-    x: ValueId,
-) -> Result<ValueId, ModelError> {
-    let name = |part: &str| format!("{block}.attn_{part}");
-    let width = config.heads.q_width();
-    let normed = b.rms_norm(&name("norm"), config.rms_eps()?, x)?;
-    let q = b.linear(&name("q"), width, normed)?;
-    let k = b.linear(&name("k"), width, normed)?;
-    let v = b.linear(&name("v"), width, normed)?;
-    let out = b.biased_attention(&config.heads, bias, causal, [q, k, v]);
-    let projected = b.linear(&name("o"), config.hidden, out)?;
-    Ok(b.add(x, projected))
+/// What a block attends to.
+enum Over {
+    /// Its own columns, with this bias by distance; a decoder's only those before.
+    Own { bias: WeightId, causal: bool },
+    /// An encoder's output. Its last norm is done here, so that what crosses from phone to phone is a residual stream everywhere.
+    Memory(ValueId),
 }
 
-/// The encoder's last norm is done here, so that what crosses from phone to phone is a residual stream everywhere.
-fn cross_attention(
+/// `name`: of the block's attention, without its part.
+fn attention(
     b: &mut Builder<'_>,
     config: &Config<'_>,
-    block: &str,
-    memory: ValueId,
+    name: &str,
+    over: &Over,
     x: ValueId,
 ) -> Result<ValueId, ModelError> {
-    let name = |part: &str| format!("{block}.cross_attn_{part}");
+    let name = |part: &str| format!("{name}_{part}");
     let (width, eps) = (config.heads.q_width(), config.rms_eps()?);
     let normed = b.rms_norm(&name("norm"), eps, x)?;
     let q = b.linear(&name("q"), width, normed)?;
-    let memory = b.rms_norm("enc.output_norm", eps, memory)?;
-    let k = b.linear(&name("k"), width, memory)?;
-    let v = b.linear(&name("v"), width, memory)?;
-    let out = b.cross_attention(&config.heads, [q, k, v]);
+    let source = match *over {
+        Over::Own { .. } => normed,
+        Over::Memory(memory) => b.rms_norm("enc.output_norm", eps, memory)?,
+    };
+    let k = b.linear(&name("k"), width, source)?;
+    let v = b.linear(&name("v"), width, source)?;
+    let out = match *over {
+        Over::Own { bias, causal } => b.biased_attention(&config.heads, bias, causal, [q, k, v]),
+        Over::Memory(_) => b.cross_attention(&config.heads, [q, k, v]),
+    };
     let projected = b.linear(&name("o"), config.hidden, out)?;
     Ok(b.add(x, projected))
 }
