@@ -1,6 +1,7 @@
 // In the lab: how long a token takes beside what the plan said, over networks that differ. Prints a line for each, and the median error.
 //   cargo xtask lab --model models/SmolLM2-135M-Instruct.Q4_1.gguf --cpu-percent 90,60,30 -- node tests/browser/lab-placement.mjs
 import { change, phonesIn, startServer } from "./lab.mjs";
+import { median } from "./median.mjs";
 import { ask, closeRoom, openRoom } from "./room.mjs";
 
 const MIB = 2 ** 20;
@@ -14,8 +15,6 @@ const NETWORKS = [
   { delay_ms: 50, rate_mbit: 20 },
   { delay_ms: 5, rate_mbit: 40, jitter_ms: 10 },
 ];
-
-const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
 const server = await startServer();
 const errors = [];

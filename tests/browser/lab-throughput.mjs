@@ -1,6 +1,7 @@
 // In the lab: a long prompt, and several answers at once, on three phones beside one and beside one at a time.
 //   cargo xtask lab --model models/SmolLM2-135M-Instruct.Q4_1.gguf --cpu-percent 30,30,30 -- node tests/browser/lab-throughput.mjs
 import { change, phonesIn, startServer } from "./lab.mjs";
+import { median } from "./median.mjs";
 import { ask, closeRoom, openRoom } from "./room.mjs";
 
 const MIB = 2 ** 20;
@@ -11,7 +12,6 @@ const ROUNDS = 3;
 const TOKENS = 32;
 
 const unitsOf = ({ plan }) => `units ${plan.stages.map(({ member, units: { start, end } }) => `${member}: ${end - start}`).join(", ")}`;
-const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 /** No two of them hold the model. */
 const BUDGETS = [70, 60, 60].map((mib) => mib * MIB);
 const open = (budgets, contextColumns) => openRoom({ url: server.url, budgets, engine: "cpu", contextColumns, open: phonesIn(new Map()) });

@@ -6,6 +6,7 @@ import { createReadStream } from "node:fs";
 import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
 import { openBrowser } from "../browser/chromium.mjs";
+import { median } from "../browser/median.mjs";
 import { ask, closeRoom, openRoom } from "../browser/room.mjs";
 
 const { LINGUALINKED_URL: url, LINGUALINKED_MODEL: model } = process.env;
@@ -65,8 +66,6 @@ async function ours(round) {
   return { prefill: (1000 * promptTokens) / msToFirstToken, decode: tokPerS, prompt: promptTokens, cached: 0, tokens };
 }
 
-const middle = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
-
 test("as fast as wllama at least, prompt and answer", async () => {
   assert.equal(threads, 1);
   const rounds = [];
@@ -76,8 +75,8 @@ test("as fast as wllama at least, prompt and answer", async () => {
     if (round > 0) rounds.push(pair);
   }
   for (const what of ["prefill", "decode"]) {
-    const of = (who) => middle(rounds.map((pair) => pair[who][what]));
-    const ratio = middle(rounds.map(({ ours, theirs }) => ours[what] / theirs[what]));
+    const of = (who) => median(rounds.map((pair) => pair[who][what]));
+    const ratio = median(rounds.map(({ ours, theirs }) => ours[what] / theirs[what]));
     console.log(`SmolLM2, one thread, ${what}: ours ${of("ours").toFixed(1)} tok/s, wllama 3.8.1 ${of("theirs").toFixed(1)} tok/s, ratio ${ratio.toFixed(2)}`);
     assert.ok(ratio >= 1, `${what}: ${ratio}`);
   }
