@@ -1,7 +1,8 @@
 //! How long each kind of unit takes on this phone, with the kernels that will run.
 //!
-//! Measured on a miniature of the model with synthetic weights, back to back, early in the context. What a call costs whatever
-//! it computes (submit and readback) is measured with the embedding, which computes next to nothing.
+//! Measured on a miniature of the model with synthetic weights. Prompt chunks come back to back, as in a room; generated columns after
+//! a rest, as they do where other phones compute in between: processors slow down when they have nothing to do. What a call
+//! costs whatever it computes (submit and readback) is measured with the embedding, which computes next to nothing.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -21,19 +22,27 @@ const MAX_COPIES: u64 = 4;
 const ROUNDS: usize = 3;
 /// A round repeats its call for at least so long: browsers' clocks are coarse.
 const ROUND_MS: f64 = 5.0;
+/// Chunks in the cache when attention is measured once more: what a cached column costs shows only behind many.
+const LONG_CHUNKS: u32 = 8;
 
 /// ms per unit and call of one executor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EngineProfileNumbers {
-    /// ms for one generated column, by unit kind.
+    /// ms for one generated column behind an empty cache, by unit kind.
     pub decode_ms_per_unit: BTreeMap<UnitKind, f64>,
+    /// ms for [`NumericClass::MAX_DECODE_COLUMNS`] columns in one decode call behind an empty cache, by unit kind; empty where the context
+    /// is too short for them.
+    pub verify_ms_per_unit: BTreeMap<UnitKind, f64>,
     /// ms for one full prefill chunk, by unit kind; the head runs for its last column only.
     pub chunk_ms_per_unit: BTreeMap<UnitKind, f64>,
+    /// What every cached column adds to one generated column of an attention unit, ms.
+    pub attention_ms_per_cached_column: f64,
     /// ms per forward call whatever its length.
     pub ms_per_call: f64,
 }
 
-/// Measures the executor that `make` builds. The head's time is scaled from the miniature's vocabulary to the model's.
+/// Measures the executor that `make` builds. The head's time is scaled from the miniature's vocabulary to the model's. `rest` waits about as
+/// long as a phone of a room waits for the others.
 ///
 /// # Errors
 /// Whatever the executor says.
@@ -42,14 +51,16 @@ pub async fn measure<E: Executor>(
     class: NumericClass,
     make: impl AsyncFnOnce(Setup) -> Result<E, EngineError>,
     now_ms: impl Fn() -> f64,
+    rest: impl AsyncFn(),
 ) -> Result<EngineProfileNumbers, EngineError> {
     let copies = copies(graph)?;
     let miniature = Arc::new(miniature(graph, copies)?);
     let kinds = unit_kinds(graph)?;
     let stages = stages(&miniature);
     let embedding = UnitRange { start: 0, end: 1 };
+    let columns = Columns::of(class);
     let class = NumericClass {
-        context_columns: class.context_columns.min(class.chunk_columns + 1),
+        context_columns: columns.context,
         ..class
     };
     let setup = Setup {
@@ -65,37 +76,77 @@ pub async fn measure<E: Executor>(
     let mut stopwatch = Stopwatch {
         executor,
         now_ms,
-        class,
+        rest,
+        chunk_columns: class.chunk_columns,
         hidden_width: miniature.hidden_width as usize,
         tokens: synthetic::tokens(&miniature, class.chunk_columns),
         hidden: synthetic::hidden(&miniature, class.chunk_columns),
         out: Vec::new(),
     };
+    let ms_per_call = stopwatch.decode_ms(embedding, columns.few, 1).await?;
     let mut numbers = EngineProfileNumbers {
         decode_ms_per_unit: BTreeMap::new(),
+        verify_ms_per_unit: BTreeMap::new(),
         chunk_ms_per_unit: BTreeMap::new(),
-        ms_per_call: stopwatch.decode_ms(embedding).await?,
+        attention_ms_per_cached_column: 0.0,
+        ms_per_call,
     };
     let vocabulary_scale = f64::from(graph.vocabulary) / f64::from(miniature.vocabulary.max(1));
     for (kind, stage) in kinds.into_iter().zip(stages) {
-        let scale = if kind == UnitKind::Head {
-            vocabulary_scale
-        } else {
-            1.0
+        let (scale, want) = match kind {
+            UnitKind::Head => (vocabulary_scale, Want::LastColumn),
+            _ => (1.0, Want::EveryColumn),
         };
-        let per_unit =
-            |ms: f64| (ms - numbers.ms_per_call).max(0.0) * scale / f64::from(stage.len());
-        let want = if kind == UnitKind::Head {
-            Want::LastColumn
-        } else {
-            Want::EveryColumn
-        };
+        let per_unit = |ms: f64| (ms - ms_per_call).max(0.0) * scale / f64::from(stage.len());
         let chunk_ms = per_unit(stopwatch.chunk_ms(stage, want).await?);
-        let decode_ms = per_unit(stopwatch.decode_ms(stage).await?);
+        let mut decode_ms = per_unit(stopwatch.decode_ms(stage, columns.few, 1).await?);
+        let mut verify_ms = match columns.verify {
+            0 => 0.0,
+            several => per_unit(stopwatch.decode_ms(stage, columns.few, several).await?),
+        };
+        if kind == UnitKind::Attention && columns.many > columns.few {
+            let long_ms = per_unit(stopwatch.decode_ms(stage, columns.many, 1).await?);
+            let cached_ms = (long_ms - decode_ms).max(0.0) / f64::from(columns.many - columns.few);
+            let few_ms = cached_ms * f64::from(columns.few);
+            decode_ms = (decode_ms - few_ms).max(0.0);
+            verify_ms = (verify_ms - few_ms * f64::from(columns.verify)).max(0.0);
+            numbers.attention_ms_per_cached_column = cached_ms;
+        }
         numbers.chunk_ms_per_unit.insert(kind, chunk_ms);
         numbers.decode_ms_per_unit.insert(kind, decode_ms);
+        if columns.verify > 0 {
+            numbers.verify_ms_per_unit.insert(kind, verify_ms);
+        }
     }
     Ok(numbers)
+}
+
+/// How many columns there are to measure with, as far as the class has room for them.
+struct Columns {
+    /// Cached for most measurements: a chunk.
+    few: u32,
+    /// Cached where the price of a cached column is measured.
+    many: u32,
+    /// Generated at once; 0: there is no room.
+    verify: u32,
+    context: u32,
+}
+
+impl Columns {
+    fn of(class: NumericClass) -> Self {
+        let most = NumericClass::MAX_DECODE_COLUMNS;
+        let chunk = class.chunk_columns;
+        let context = class.context_columns.min(LONG_CHUNKS * chunk + most);
+        let few = chunk.min(context - 1);
+        let many = (context.saturating_sub(most) / chunk * chunk).max(few);
+        let verify = if few + most <= context { most } else { 0 };
+        Self {
+            few,
+            many,
+            verify,
+            context,
+        }
+    }
 }
 
 /// How many attention and MLP units to measure together.
@@ -137,10 +188,11 @@ fn stages(miniature: &Graph) -> Vec<UnitRange> {
     runs.map(stage).collect()
 }
 
-struct Stopwatch<E, Now> {
+struct Stopwatch<E, Now, Rest> {
     executor: E,
     now_ms: Now,
-    class: NumericClass,
+    rest: Rest,
+    chunk_columns: u32,
     hidden_width: usize,
     /// One chunk of each kind of input.
     tokens: Vec<u32>,
@@ -148,63 +200,84 @@ struct Stopwatch<E, Now> {
     out: Vec<f32>,
 }
 
-impl<E: Executor, Now: Fn() -> f64> Stopwatch<E, Now> {
+impl<E: Executor, Now: Fn() -> f64, Rest: AsyncFn()> Stopwatch<E, Now, Rest> {
     /// One full chunk from position 0 on.
     async fn chunk_ms(&mut self, stage: UnitRange, want: Want) -> Result<f64, EngineError> {
-        let columns = self.class.chunk_columns;
-        self.median_ms(Step {
+        let step = Step {
             stage,
             slot: 0,
             position: 0,
-            columns,
+            columns: self.chunk_columns,
             phase: Phase::Prefill,
             want,
-        })
-        .await
-    }
-
-    /// One generated column after that chunk.
-    async fn decode_ms(&mut self, stage: UnitRange) -> Result<f64, EngineError> {
-        let position = self.class.context_columns - 1;
-        if position > 0 {
-            let want = Want::Nothing;
-            self.call(&Step {
-                stage,
-                slot: 0,
-                position: 0,
-                columns: position,
-                phase: Phase::Prefill,
-                want,
-            })
-            .await?;
-        }
-        self.median_ms(Step {
-            stage,
-            slot: 0,
-            position,
-            columns: 1,
-            phase: Phase::Decode,
-            want: Want::LastColumn,
-        })
-        .await
-    }
-
-    async fn median_ms(&mut self, step: Step) -> Result<f64, EngineError> {
+        };
         self.call(&step).await?;
         let mut rounds = [0.0; ROUNDS];
         for round in &mut rounds {
-            let start = (self.now_ms)();
-            let mut calls = 0.0;
-            let mut elapsed_ms = 0.0;
-            while elapsed_ms < ROUND_MS {
-                self.call(&step).await?;
-                calls += 1.0;
-                elapsed_ms = (self.now_ms)() - start;
-            }
-            *round = elapsed_ms / calls;
+            *round = self.round_ms(&step).await?;
         }
-        rounds.sort_by(f64::total_cmp);
-        Ok(rounds[ROUNDS / 2])
+        Ok(median(rounds))
+    }
+
+    /// Generated columns after so many cached ones.
+    async fn decode_ms(
+        &mut self,
+        stage: UnitRange,
+        cached: u32,
+        columns: u32,
+    ) -> Result<f64, EngineError> {
+        self.fill(stage, cached).await?;
+        let step = Step {
+            stage,
+            slot: 0,
+            position: cached,
+            columns,
+            phase: Phase::Decode,
+            want: if columns > 1 {
+                Want::EveryColumn
+            } else {
+                Want::LastColumn
+            },
+        };
+        self.call(&step).await?;
+        let mut rounds = [0.0; ROUNDS];
+        for round in &mut rounds {
+            (self.rest)().await;
+            *round = self.round_ms(&step).await?;
+        }
+        Ok(median(rounds))
+    }
+
+    /// Puts columns in the cache, chunk by chunk.
+    async fn fill(&mut self, stage: UnitRange, cached: u32) -> Result<(), EngineError> {
+        let mut position = 0;
+        while position < cached {
+            let columns = self.chunk_columns.min(cached - position);
+            self.call(&Step {
+                stage,
+                slot: 0,
+                position,
+                columns,
+                phase: Phase::Prefill,
+                want: Want::Nothing,
+            })
+            .await?;
+            position += columns;
+        }
+        Ok(())
+    }
+
+    /// ms per call of one round.
+    async fn round_ms(&mut self, step: &Step) -> Result<f64, EngineError> {
+        let start = (self.now_ms)();
+        let mut calls = 0.0;
+        let mut elapsed_ms = 0.0;
+        while elapsed_ms < ROUND_MS {
+            self.call(step).await?;
+            calls += 1.0;
+            elapsed_ms = (self.now_ms)() - start;
+        }
+        Ok(elapsed_ms / calls)
     }
 
     async fn call(&mut self, step: &Step) -> Result<(), EngineError> {
@@ -216,4 +289,9 @@ impl<E: Executor, Now: Fn() -> f64> Stopwatch<E, Now> {
         };
         self.executor.run(step, input, &mut self.out).await
     }
+}
+
+fn median(mut rounds: [f64; ROUNDS]) -> f64 {
+    rounds.sort_by(f64::total_cmp);
+    rounds[ROUNDS / 2]
 }

@@ -1,19 +1,27 @@
 //! Profiles of this phone's executors; the GPU proves itself against the CPU first.
 
-use std::collections::BTreeMap;
-
 use engine::{CpuExecutor, profile};
 use model::{EngineKind, Graph, NumericClass};
 use plan::EngineProfile;
 use session::Fault;
 
 use super::gpu::Gpu;
-use crate::{clock::now_ms, error::of_engine};
+use crate::{
+    clock::{now_ms, sleep},
+    error::of_engine,
+};
+
+/// About as long as a phone waits while others compute a token, ms.
+const REST_MS: f64 = 30.0;
+
+async fn rest() {
+    sleep(REST_MS).await;
+}
 
 /// The CPU's.
 pub async fn cpu(graph: &Graph, class: NumericClass) -> Result<EngineProfile, Fault> {
-    let numbers =
-        profile::measure(graph, class, async |setup| CpuExecutor::new(setup), now_ms).await;
+    let make = async |setup| CpuExecutor::new(setup);
+    let numbers = profile::measure(graph, class, make, now_ms, rest).await;
     Ok(named(
         EngineKind::Cpu,
         "wasm simd128".to_owned(),
@@ -32,7 +40,7 @@ pub async fn gpu(
     let tested = gpu.test(graph, class, refused).await;
     let variant = tested.map_err(|error| of_engine(&error))?;
     let make = async |setup| gpu.executor(setup);
-    let numbers = profile::measure(graph, class, make, now_ms).await;
+    let numbers = profile::measure(graph, class, make, now_ms, rest).await;
     let numbers = numbers.map_err(|error| of_engine(&error))?;
     Ok(named(EngineKind::Gpu, variant, numbers))
 }
@@ -46,9 +54,9 @@ fn named(
         engine,
         variant,
         decode_ms_per_unit: numbers.decode_ms_per_unit,
-        verify_ms_per_unit: BTreeMap::new(),
+        verify_ms_per_unit: numbers.verify_ms_per_unit,
         chunk_ms_per_unit: numbers.chunk_ms_per_unit,
-        attention_ms_per_cached_column: 0.0,
+        attention_ms_per_cached_column: numbers.attention_ms_per_cached_column,
         ms_per_call: numbers.ms_per_call,
     }
 }
