@@ -48,6 +48,15 @@ export async function openBrowser({ args = [], ...options } = {}) {
   return { context, close };
 }
 
+/** Workers that this page starts from now on have these scripts before and after their own. */
+export function patchWorkers(page, { before = "", after = "" }) {
+  return page.route("**/wasm/worker.js", async (route) => {
+    const answer = await route.fetch();
+    // A worker may have ended before its script has come.
+    await route.fulfill({ response: answer, body: before + (await answer.text()) + after }).catch(() => {});
+  });
+}
+
 /** An emulated phone: a browser process of its own with a page that a script drives. */
 export class EmulatedPhone {
   /** `search` of its page's address; other options are those of `openBrowser`. */
@@ -79,6 +88,17 @@ export class EmulatedPhone {
     await this.page.exposeFunction("tell", (event) => this.tell(event)).catch(() => {});
     await this.page.goto(`${url}/harness.html${fragment}`);
     await this.page.evaluate(async () => void (await window.lingualinked));
+  }
+
+  /** Puts scripts before and after those of its workers, and begins with a fresh page. */
+  async patchWorkers(url, scripts) {
+    await patchWorkers(this.page, scripts);
+    await this.load(url);
+  }
+
+  /** Runs a function in its workers; what it returns in each. */
+  inWorkers(script, argument) {
+    return Promise.all(this.page.workers().map((worker) => worker.evaluate(script, argument)));
   }
 
   /** A new tab in place of the one that is there, was closed, or crashed. */
@@ -124,13 +144,12 @@ export class EmulatedPhone {
 
   /** What this phone sends to others takes `hop_ms` longer from now on: an emulated network. */
   async slow(hop_ms) {
-    await Promise.all(this.page.workers().map((worker) => worker.evaluate(delayChannels, hop_ms)));
+    await this.inWorkers(delayChannels, hop_ms);
   }
 
   /** Of the engine's thread, bytes: by far the largest of a phone's. */
   async peakHeap() {
-    const heaps = await Promise.all(this.page.workers().map((worker) => worker.evaluate(() => self.heapBytes())));
-    return Math.max(...heaps);
+    return Math.max(...(await this.inWorkers(() => self.heapBytes())));
   }
 
   tell(event) {

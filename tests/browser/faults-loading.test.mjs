@@ -15,7 +15,6 @@ const HEARD_MS = 2_000;
 const REPLANNED_MS = 10_000;
 
 const WEIGHTS = /\/models\/[0-9a-f]+\/file/;
-const WORKER = "**/wasm/worker.js";
 
 const fleet = new Fleet();
 after(() => fleet.close());
@@ -26,13 +25,7 @@ const isInterrupted = (code) => (event) => event.type === "interrupted" && event
 const view = (room, phone) => members(room).find(({ name }) => name === phone.name);
 
 /** Puts a script in front of a phone's workers. */
-const patched = (script) => async (phone) => {
-  await phone.page.route(WORKER, async (route) => {
-    const answer = await route.fetch();
-    await route.fulfill({ response: answer, body: script + (await answer.text()) });
-  });
-  await phone.load(url);
-};
+const patched = (script) => (phone) => phone.patchWorkers(url, { before: script });
 
 /** A device of which a test can say how many bytes of memory it has left: what is created beyond them is reported as a driver reports it. */
 const LIMITED_GPU = `
@@ -52,17 +45,15 @@ const LIMITED_GPU = `
   };
 `;
 
-const inWorkers = (phone, script, argument) => Promise.all(phone.page.workers().map((worker) => worker.evaluate(script, argument)));
-
 test("a GPU without memory for its share: half of it is asked of that phone, and the room is planned anew", async () => {
   const options = { ...OPTIONS, engine: "gpu", budgets: [1_000_000, 1_000_000, 1_000_000, 1_000_000] };
   const room = await openWatched(fleet, { ...options, prepare: patched(LIMITED_GPU) }, REQUEST);
   const [lost] = behindHost(room);
   const renderers = await lost.renderers();
   const spare = room.phones.slice(1).filter((phone) => phone !== lost);
-  for (const phone of spare) await inWorkers(phone, (bytes) => (self.left_bytes = bytes), HALF_BYTES);
+  for (const phone of spare) await phone.inWorkers((bytes) => (self.left_bytes = bytes), HALF_BYTES);
   const { resumed_ms, events } = await disturbed(room, REQUEST, room.expected, () => lost.kill(renderers));
-  const refusals = await Promise.all(spare.map((phone) => inWorkers(phone, () => self.refused)));
+  const refusals = await Promise.all(spare.map((phone) => phone.inWorkers(() => self.refused)));
   const short = spare[refusals.findIndex((workers) => workers.some((refused) => refused > 0))];
   assert.ok(short, "the fault took effect");
   assert.ok(events.some(isInterrupted("engine.gpu_limit")));

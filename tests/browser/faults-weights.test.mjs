@@ -1,6 +1,7 @@
 // Weights that are damaged, storage that is full, a GPU that is lost: rooms of two browser processes, each with a part of the model.
 import { after, test } from "node:test";
 import assert from "node:assert/strict";
+import { patchWorkers } from "./chromium.mjs";
 import { disturbed } from "./disturbance.mjs";
 import { ask, Fleet, members } from "./room.mjs";
 
@@ -14,7 +15,6 @@ const DEVICE_LOST_MS = 10_000;
 const STRIKES = 3;
 
 const WEIGHTS = /\/models\/[0-9a-f]+\/file/;
-const WORKER = "**/wasm/worker.js";
 
 const fleet = new Fleet();
 after(() => fleet.close());
@@ -137,19 +137,16 @@ const KEEP_DEVICES = `
 `;
 
 test("a GPU device that is lost mid-token: back from storage, with the same tokens", async () => {
-  const hook = (guest) => guest.page.route(WORKER, async (route) => {
-    const answer = await route.fetch();
-    await route.fulfill({ response: answer, body: (await answer.text()) + KEEP_DEVICES });
-  });
+  const hook = (guest) => patchWorkers(guest.page, { after: KEEP_DEVICES });
   const room = await open(hook, { engine: "gpu" });
   const { ids } = await ask(room, REQUEST);
   const guest = guestOf(room);
   const fetched = await traffic(guest.name);
   const { resumed_ms, noticed } = await disturbed(room, REQUEST, ids, async () => {
-    const destroyed = await Promise.all(guest.page.workers().map((worker) => worker.evaluate(() => {
+    const destroyed = await guest.inWorkers(() => {
       self.devices.forEach((device) => device.destroy());
       return self.devices.length;
-    })));
+    });
     assert.ok(destroyed.some((devices) => devices > 0), "there was a device to lose");
   });
   console.log(`GPU device lost: next token after ${Math.round(resumed_ms)} ms`);

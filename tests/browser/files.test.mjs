@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { EmulatedPhone } from "./chromium.mjs";
+import { EmulatedPhone, patchWorkers } from "./chromium.mjs";
 import { OwnServer } from "./own-server.mjs";
 import { Person } from "./person.mjs";
 
@@ -88,12 +88,7 @@ test("what is no model, or one that does not run here, is refused by name", asyn
 
 test("reading may be cancelled, and nothing is left of it", async () => {
   // A disk that never answers.
-  await host.page.route("**/wasm/worker.js", async (route) => {
-    const answer = await route.fetch();
-    const patch = "Blob.prototype.arrayBuffer = () => new Promise(() => {});";
-    // Cancelling may end a worker before its script has come.
-    await route.fulfill({ response: answer, body: patch + (await answer.text()) }).catch(() => {});
-  });
+  await patchWorkers(host.page, { before: "Blob.prototype.arrayBuffer = () => new Promise(() => {});" });
   await choose(model);
   await begin().click();
   await host.sees("Opening the model…");

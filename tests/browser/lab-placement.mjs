@@ -1,5 +1,5 @@
 // In the lab: how long a token takes beside what the plan said, over networks that differ. Prints a line for each, and the median error.
-//   cargo xtask lab --model models/SmolLM2-135M-Instruct.Q4_1.gguf --cpu-percent 90,60,30 -- node tests/browser/lab-placement.mjs
+//   cargo xtask lab --model models/SmolLM2-135M-Instruct.Q4_1.gguf -- node tests/browser/lab-placement.mjs
 import { change, phonesIn, startServer } from "./lab.mjs";
 import { median } from "./median.mjs";
 import { ask, closeRoom, openRoom } from "./room.mjs";
@@ -8,6 +8,8 @@ const MIB = 2 ** 20;
 const REQUEST = { prompt: "Once upon a time, in a small village by the sea,", maxTokens: 48, temperature: 0 };
 // No two of them hold the model.
 const BUDGETS = [70 * MIB, 60 * MIB, 60 * MIB];
+/** How many times as long a phone computes as this machine does. */
+const SLOWDOWNS = [1, 1.7, 3.3];
 const NETWORKS = [
   { delay_ms: 1, rate_mbit: 200 },
   { delay_ms: 5, rate_mbit: 40 },
@@ -21,7 +23,7 @@ const errors = [];
 try {
   for (const network of NETWORKS) {
     await change(network);
-    const room = await openRoom({ url: server.url, budgets: BUDGETS, engine: "cpu", contextColumns: 256, open: phonesIn(new Map()) });
+    const room = await openRoom({ url: server.url, budgets: BUDGETS, engine: "cpu", contextColumns: 256, open: phonesIn(new Map(), SLOWDOWNS) });
     try {
       const from = room.host.events.length;
       await ask(room, REQUEST);

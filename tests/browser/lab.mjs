@@ -4,18 +4,22 @@ import { createInterface } from "node:readline";
 import { join } from "node:path";
 import { EmulatedPhone } from "./chromium.mjs";
 import { OwnServer } from "./own-server.mjs";
+import { slowerBy } from "./slower.mjs";
 
 const { LINGUALINKED_LAB: folder, LINGUALINKED_LAB_ADDRESS: address } = process.env;
 
 export const startServer = () => OwnServer.start(0, ["--host", address]);
 
-/** For `openRoom`: opens every phone in a place of its own, which `placeOf` names. */
-export function phonesIn(placeOf) {
-  return (url, name) => {
+/** For `openRoom`: opens every phone in a place of its own, which `placeOf` names, with a processor that is slower by its factor. */
+export function phonesIn(placeOf, slowdowns = []) {
+  return async (url, name) => {
     const place = placeOf.size + 1;
     placeOf.set(name, place);
     // Phones trust an origin because of its certificate; this one has none.
-    return EmulatedPhone.open(url, name, { executablePath: join(folder, String(place)), args: [`--unsafely-treat-insecure-origin-as-secure=${url}`] });
+    const phone = await EmulatedPhone.open(url, name, { executablePath: join(folder, String(place)), args: [`--unsafely-treat-insecure-origin-as-secure=${url}`] });
+    const slowdown = slowdowns[place - 1] ?? 1;
+    if (slowdown > 1) await phone.patchWorkers(url, { before: slowerBy(slowdown) });
+    return phone;
   };
 }
 

@@ -29,13 +29,12 @@ function watchChannels() {
   };
 }
 
-const inWorkers = (phone, script) => Promise.all(phone.page.workers().map((worker) => worker.evaluate(script)));
-const seen = async (phone, label) => (await inWorkers(phone, () => self.channels ?? {})).map((channels) => channels[label]).find(Boolean) ?? { sent_bytes: 0, buffered_bytes: 0 };
+const seen = async (phone, label) => (await phone.inWorkers(() => self.channels ?? {})).map((channels) => channels[label]).find(Boolean) ?? { sent_bytes: 0, buffered_bytes: 0 };
 
 /** A phone's tabs stand still as soon as the host has begun to send it `label`; returns what the host's browser kept meanwhile. */
 async function stopReading(host, guest, label) {
   const renderers = await guest.renderers();
-  await inWorkers(host, watchChannels);
+  await host.inWorkers(watchChannels);
   while ((await seen(host, label)).sent_bytes < BEGUN_BYTES) await pause(2);
   for (const pid of renderers) process.kill(pid, "SIGSTOP");
   try {

@@ -10,7 +10,6 @@ const OPTIONS = { url, engine: "cpu", contextColumns: 512 };
 const SMALL = [900_000, 800_000];
 
 const WEIGHTS = /\/models\/[0-9a-f]+\/file/;
-const WORKER = "**/wasm/worker.js";
 
 const fleet = new Fleet();
 after(() => fleet.close());
@@ -30,8 +29,8 @@ function open({ toHost = async () => {}, toGuest = async () => {} }) {
 }
 
 /** Changes what a phone's workers do when they send on a weights channel. */
-const sending = (body) => async (phone) => {
-  const patch = `
+const sending = (body) => (phone) => {
+  const before = `
     const send = RTCDataChannel.prototype.send;
     RTCDataChannel.prototype.send = function (data) {
       if (this.label !== "weights") return send.call(this, data);
@@ -39,11 +38,7 @@ const sending = (body) => async (phone) => {
       ${body}
     };
   `;
-  await phone.page.route(WORKER, async (route) => {
-    const answer = await route.fetch();
-    await route.fulfill({ response: answer, body: patch + (await answer.text()) });
-  });
-  await phone.load(url);
+  return phone.patchWorkers(url, { before });
 };
 
 // The whole model goes into the host's storage.

@@ -2,7 +2,7 @@
 //!
 //! Every phone, and the server, has a network namespace with one interface; all of them lead to a relay in this process, which delays,
 //! limits, loses and thereby reorders packets ([`conditions::Conditions`]), as a script asks while it runs ([`control`]). A phone's programs
-//! are started by the wrapper that [`place`] writes for it, and may have a share of a processor only. Linux, as root.
+//! are started by the wrapper that [`place`] writes for it. Linux, as root.
 
 #![cfg_attr(
     not(target_os = "linux"),
@@ -39,9 +39,6 @@ pub struct Options {
     /// The program that a phone's wrapper starts.
     #[arg(long, default_value = "/usr/bin/chromium")]
     program: String,
-    /// Of one processor, percent, for each phone: 100,50,25. The rest are not limited.
-    #[arg(long, value_delimiter = ',')]
-    cpu_percent: Vec<u32>,
     #[command(flatten)]
     conditions: Conditions,
     /// What to run where the server lives.

@@ -1,4 +1,4 @@
-//! Where a phone, or the server, lives: a network namespace, a share of a processor, and a wrapper that starts programs there.
+//! Where a phone, or the server, lives: a network namespace, and a wrapper that starts programs there.
 
 use std::{
     fs,
@@ -9,14 +9,9 @@ use std::{
 
 use crate::error::LabError;
 
-const GROUPS: &str = "/sys/fs/cgroup/cpu";
-/// Short against a token, so that a share looks like a slower processor.
-const PERIOD_US: u32 = 10_000;
-
 /// Gone when it is dropped.
 pub struct Home {
     name: String,
-    group: Option<PathBuf>,
 }
 
 impl Home {
@@ -24,13 +19,9 @@ impl Home {
     ///
     /// # Errors
     /// The system refuses.
-    pub fn new(name: String, cpu_percent: Option<u32>) -> Result<Self, LabError> {
+    pub fn new(name: String) -> Result<Self, LabError> {
         ip(&["netns", "add", &name])?;
-        let mut home = Self { name, group: None };
-        if let Some(percent) = cpu_percent {
-            home.limit(percent)?;
-        }
-        Ok(home)
+        Ok(Self { name })
     }
 
     /// Its name.
@@ -54,32 +45,13 @@ impl Home {
         ip(&["-n", name, "route", "add", "default", "dev", "eth0"])
     }
 
-    fn limit(&mut self, percent: u32) -> Result<(), LabError> {
-        let group = Path::new(GROUPS).join(&self.name);
-        fs::create_dir(&group).map_err(LabError::of("a share of a processor (cgroup v1)"))?;
-        self.group = Some(group.clone());
-        for (file, value) in [
-            ("cpu.cfs_period_us", PERIOD_US),
-            ("cpu.cfs_quota_us", PERIOD_US / 100 * percent),
-        ] {
-            fs::write(group.join(file), value.to_string())
-                .map_err(LabError::of("a share of a processor"))?;
-        }
-        Ok(())
-    }
-
     /// Writes a script that starts `program` here.
     ///
     /// # Errors
     /// No space.
     pub fn wrap(&self, program: &str, file: &Path) -> Result<(), LabError> {
-        let join = self
-            .group
-            .as_ref()
-            .map(|group| format!("echo $$ > {}/cgroup.procs\n", group.display()))
-            .unwrap_or_default();
         let name = &self.name;
-        let script = format!("#!/bin/sh\n{join}exec ip netns exec {name} {program} \"$@\"\n");
+        let script = format!("#!/bin/sh\nexec ip netns exec {name} {program} \"$@\"\n");
         fs::write(file, script)
             .and_then(|()| fs::set_permissions(file, fs::Permissions::from_mode(0o755)))
             .map_err(LabError::of("writing a wrapper"))
@@ -90,9 +62,6 @@ impl Drop for Home {
     fn drop(&mut self) {
         // What is left is told by the next lab, which finds the name taken.
         let _ = ip(&["netns", "del", &self.name]);
-        if let Some(group) = &self.group {
-            let _ = fs::remove_dir(group);
-        }
     }
 }
 

@@ -48,9 +48,7 @@ fn inside(options: &Options, folder: &Path) -> Result<ExitCode, LabError> {
     let mut homes = Vec::new();
     let mut ports = Vec::new();
     for place in 0..places {
-        let phone = usize::from(place).checked_sub(1);
-        let cpu_percent = phone.and_then(|phone| options.cpu_percent.get(phone).copied());
-        let home = Home::new(format!("lab-{}-{place}", id()), cpu_percent)?;
+        let home = Home::new(format!("lab-{}-{place}", id()))?;
         ports.push(Arc::new(port::open(place, &home.namespace())?));
         home.lead_out()?;
         home.wrap(&options.program, &folder.join(place.to_string()))?;
