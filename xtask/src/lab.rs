@@ -19,9 +19,12 @@ pub struct Options {
     /// Model of the server.
     #[arg(long, default_value = TINY_MODEL)]
     model: String,
-    /// Options of the lab (`cargo run -p lab -- --help`), then `--` and a command; the tests of the network unless given.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<String>,
+    /// Options of the lab (`cargo run -p lab -- --help`).
+    #[arg(allow_hyphen_values = true)]
+    conditions: Vec<String>,
+    /// Run there; the tests of the network unless given.
+    #[arg(last = true)]
+    command: Vec<String>,
 }
 
 /// Builds, and runs the command in the lab.
@@ -31,7 +34,7 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<(), Error> {
     build::build()?;
     npm_install("tests/browser")?;
-    lab(&options.model, &options.arguments)
+    lab(&options.model, &options.conditions, &options.command)
 }
 
 /// The tests of the network, with what is built.
@@ -45,18 +48,16 @@ pub fn test() -> Result<(), Error> {
         );
         return Ok(());
     }
-    lab(TINY_MODEL, &[])
+    lab(TINY_MODEL, &[], &[])
 }
 
-fn lab(model: &str, arguments: &[String]) -> Result<(), Error> {
+fn lab(model: &str, conditions: &[String], command: &[String]) -> Result<(), Error> {
     let mut lab = program("cargo");
     lab.args(["run", "--quiet", "--package", "lab", "--"]);
-    let mut parts = arguments.splitn(2, |argument| argument == "--");
-    let options = parts.next().unwrap_or_default();
-    lab.args(["--phones", PHONES]).args(options).arg("--");
-    match parts.next() {
-        Some(command) => lab.args(command),
-        None => lab.args(["node", "--test", "tests/browser/lab.test.mjs"]),
+    lab.args(["--phones", PHONES]).args(conditions).arg("--");
+    match command {
+        [] => lab.args(["node", "--test", "tests/browser/lab.test.mjs"]),
+        command => lab.args(command),
     };
     lab.env("LINGUALINKED_SERVER", root().join(SERVER))
         .env("LINGUALINKED_MODEL", root().join(model))
