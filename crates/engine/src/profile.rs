@@ -19,9 +19,11 @@ const BLOCK_BYTES: u64 = 12 << 20;
 /// Copies of the attention and MLP units at most.
 const MAX_COPIES: u64 = 4;
 /// Rounds whose median counts.
-const ROUNDS: usize = 3;
-/// A round repeats its call for at least so long: browsers' clocks are coarse.
-const ROUND_MS: f64 = 5.0;
+const ROUNDS: usize = 5;
+/// A round of chunks repeats its call for at least so long: browsers' clocks are coarse.
+const CHUNKS_MS: f64 = 3.0;
+/// The same for generated columns: hardly ever more than one call, which finds caches as cold as a token does.
+const COLUMNS_MS: f64 = 0.5;
 /// Chunks in the cache when attention is measured once more: what a cached column costs shows only behind many.
 const LONG_CHUNKS: u32 = 8;
 
@@ -214,7 +216,7 @@ impl<E: Executor, Now: Fn() -> f64, Rest: AsyncFn()> Stopwatch<E, Now, Rest> {
         self.call(&step).await?;
         let mut rounds = [0.0; ROUNDS];
         for round in &mut rounds {
-            *round = self.round_ms(&step).await?;
+            *round = self.round_ms(&step, CHUNKS_MS).await?;
         }
         Ok(median(rounds))
     }
@@ -243,7 +245,7 @@ impl<E: Executor, Now: Fn() -> f64, Rest: AsyncFn()> Stopwatch<E, Now, Rest> {
         let mut rounds = [0.0; ROUNDS];
         for round in &mut rounds {
             (self.rest)().await;
-            *round = self.round_ms(&step).await?;
+            *round = self.round_ms(&step, COLUMNS_MS).await?;
         }
         Ok(median(rounds))
     }
@@ -267,12 +269,12 @@ impl<E: Executor, Now: Fn() -> f64, Rest: AsyncFn()> Stopwatch<E, Now, Rest> {
         Ok(())
     }
 
-    /// ms per call of one round.
-    async fn round_ms(&mut self, step: &Step) -> Result<f64, EngineError> {
+    /// ms per call of a round that takes `least_ms` or longer.
+    async fn round_ms(&mut self, step: &Step, least_ms: f64) -> Result<f64, EngineError> {
         let start = (self.now_ms)();
         let mut calls = 0.0;
         let mut elapsed_ms = 0.0;
-        while elapsed_ms < ROUND_MS {
+        while elapsed_ms < least_ms {
             self.call(step).await?;
             calls += 1.0;
             elapsed_ms = (self.now_ms)() - start;
