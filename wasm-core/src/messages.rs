@@ -289,6 +289,8 @@ pub enum ToEngine {
         /// The work.
         work: Job,
     },
+    /// At once: the answer to an echo.
+    Echo,
     /// At once: a member proved that it was invited.
     Proven {
         /// Who.
@@ -333,6 +335,8 @@ pub enum FromEngine {
         /// Its result.
         result: Computed,
     },
+    /// Is answered at once: how long do messages between these threads take?
+    Echo,
     /// Something a person should know that stops nothing.
     Notice(Fault),
 }

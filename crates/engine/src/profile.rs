@@ -15,9 +15,9 @@ use crate::{
 };
 
 /// Weight bytes of the measured attention and MLP units: enough to leave the nearest caches, little enough to be made quickly.
-const BLOCK_BYTES: u64 = 12 << 20;
+const BLOCK_BYTES: u64 = 24 << 20;
 /// Copies of the attention and MLP units at most.
-const MAX_COPIES: u64 = 4;
+const MAX_COPIES: u64 = 12;
 /// Rounds whose median counts.
 const ROUNDS: usize = 5;
 /// A round of chunks repeats its call for at least so long: browsers' clocks are coarse.

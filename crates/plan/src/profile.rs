@@ -30,7 +30,7 @@ pub struct EngineProfile {
     pub chunk_ms_per_unit: BTreeMap<UnitKind, f64>,
     /// What every column that is already cached adds to one column of an attention unit, ms; 0 if not measured.
     pub attention_ms_per_cached_column: f64,
-    /// ms per forward call whatever its length: submit and readback.
+    /// ms per forward call whatever its length: handing the job over to the engine and back, submit and readback.
     pub ms_per_call: f64,
 }
 

@@ -1,18 +1,38 @@
 //! Profiles of this phone's executors; the GPU proves itself against the CPU first.
 
 use engine::{CpuExecutor, profile};
+use futures::{StreamExt, channel::mpsc};
 use model::{EngineKind, Graph, NumericClass};
 use plan::EngineProfile;
 use session::Fault;
+use web_sys::MessagePort;
 
-use super::gpu::Gpu;
+use super::{gpu::Gpu, post};
 use crate::{
     clock::{now_ms, sleep},
     error::of_engine,
+    messages::FromEngine,
 };
 
 /// About as long as a phone waits while others compute a token, ms.
 const REST_MS: f64 = 30.0;
+
+/// Round trips to the session worker whose median counts.
+const ECHOES: usize = 5;
+
+/// What passing a job from the session worker and its result back takes after a rest, ms.
+pub async fn handover_ms(port: &MessagePort, echoes: &mut mpsc::UnboundedReceiver<()>) -> f64 {
+    let mut trips_ms = [0.0; ECHOES];
+    for trip_ms in &mut trips_ms {
+        rest().await;
+        let sent_ms = now_ms();
+        post(port, &FromEngine::Echo);
+        let _ = echoes.next().await;
+        *trip_ms = now_ms() - sent_ms;
+    }
+    trips_ms.sort_by(f64::total_cmp);
+    trips_ms[ECHOES / 2]
+}
 
 async fn rest() {
     sleep(REST_MS).await;

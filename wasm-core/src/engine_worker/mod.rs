@@ -67,15 +67,17 @@ pub fn run() {
             })
         };
         let (to_loop, mut messages) = mpsc::unbounded();
+        let (echo, echoes) = mpsc::unbounded();
         let _port_listening = threads::listen(&port, {
             let room = room.clone();
             move |parcel: Parcel<ToEngine>| match parcel.message {
+                ToEngine::Echo => drop(echo.unbounded_send(())),
                 ToEngine::Proven { member, connection } => room.prove(member, connection),
                 ToEngine::Gone { member, connection } => room.remove(member, connection),
                 message => drop(to_loop.unbounded_send((message, parcel.values))),
             }
         });
-        let mut worker = EngineWorker::new(port, offer, Rc::clone(&shelf), room.clone());
+        let mut worker = EngineWorker::new(port, echoes, offer, Rc::clone(&shelf), room.clone());
         wasm_bindgen_futures::spawn_local(async move {
             while let Some(parcel) = from_page.next().await {
                 add_channel(&room, parcel);
@@ -100,6 +102,8 @@ fn add_channel(room: &Room, parcel: Parcel<ToEngineWorker>) {
 
 struct EngineWorker {
     port: MessagePort,
+    /// Answers of the session worker.
+    echoes: mpsc::UnboundedReceiver<()>,
     offer: Offer,
     shelf: Rc<Shelf>,
     room: Room,
@@ -109,9 +113,16 @@ struct EngineWorker {
 }
 
 impl EngineWorker {
-    const fn new(port: MessagePort, offer: Offer, shelf: Rc<Shelf>, room: Room) -> Self {
+    const fn new(
+        port: MessagePort,
+        echoes: mpsc::UnboundedReceiver<()>,
+        offer: Offer,
+        shelf: Rc<Shelf>,
+        room: Room,
+    ) -> Self {
         Self {
             port,
+            echoes,
             offer,
             shelf,
             room,
@@ -139,7 +150,7 @@ impl EngineWorker {
                 self.post(&FromEngine::Computed { job, result });
             }
             // Done when they came.
-            ToEngine::Proven { .. } | ToEngine::Gone { .. } => {}
+            ToEngine::Echo | ToEngine::Proven { .. } | ToEngine::Gone { .. } => {}
         }
         if let Some(notice) = self.shelf.take_notice() {
             self.post(&FromEngine::Notice(notice.into()));
@@ -274,6 +285,10 @@ impl EngineWorker {
             Some(fault) if engines.is_empty() => return Err(fault),
             Some(fault) => self.post(&FromEngine::Notice(fault)),
             None => {}
+        }
+        let handover_ms = measuring::handover_ms(&self.port, &mut self.echoes).await;
+        for engine in &mut engines {
+            engine.ms_per_call += handover_ms;
         }
         Ok(Computed::Measured { engines })
     }

@@ -284,6 +284,7 @@ impl SessionWorker {
                 }
             }
             FromEngine::Computed { job, result } => self.input(Input::Computed { job, result }),
+            FromEngine::Echo => self.to_engine(&ToEngine::Echo),
             FromEngine::Notice(fault) => self.on_event(Event::Failed {
                 fault,
                 fatal: false,
