@@ -1,6 +1,6 @@
-// Writes a model in SmolLM2-135M's shape as ONNX, 8-bit, as the exporters that transformers.js takes its files from do: products on
-// dynamically quantised inputs (MatMulInteger), fused attention with its cache (GroupQueryAttention). WEIGHTS ARE RANDOM: it is for
-// measuring time only. Field numbers are those of onnx.proto.
+// Writes a model in SmolLM2-135M's shape as ONNX, as the exporters that transformers.js takes its files from do: products on dynamically
+// quantised inputs (MatMulInteger, "quantized") or of 4 bits in blocks of 32 (MatMulNBits, "q4"), fused attention with its cache
+// (GroupQueryAttention). WEIGHTS ARE RANDOM: it is for measuring time only. Field numbers are those of onnx.proto.
 import { createWriteStream } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,6 +10,8 @@ const FLOAT = 1, UINT8 = 2, INT8 = 3, INT32 = 6, INT64 = 7;
 const MICROSOFT = "com.microsoft";
 /** As exporters quantise: one scale per tensor; small, so that random layers stay finite. */
 const SCALE = 0.001;
+/** Weights that share a scale in 4 bits. */
+const BLOCK = 32;
 
 function varint(number) {
   const bytes = [];
@@ -29,6 +31,7 @@ const float = (field, value) => {
 
 const tensor = (name, type, dims, data) => Buffer.concat([...dims.map((dim) => integer(1, dim)), integer(2, type), text(8, name), bytes(9, data)]);
 const floats = (...values) => Buffer.from(new Float32Array(values).buffer);
+const constants = (count, value) => Buffer.from(new Float32Array(count).fill(value).buffer);
 const longs = (...values) => Buffer.from(new BigInt64Array(values.map(BigInt)).buffer);
 
 function attribute([name, value]) {
@@ -48,6 +51,10 @@ class Graph {
   weights = [];
   #made = 0;
 
+  constructor(kind) {
+    this.kind = kind;
+  }
+
   node(type, inputs, attributes = {}, { domain = "", outputs = [`${type}_${this.#made++}`] } = {}) {
     const ends = [...inputs.map((input) => text(1, input)), ...outputs.map((output) => text(2, output))];
     const details = [text(3, outputs[0]), text(4, type), ...Object.entries(attributes).map((entry) => bytes(5, attribute(entry))), text(7, domain)];
@@ -60,14 +67,27 @@ class Graph {
     return name;
   }
 
-  /** Of the 8-bit products of one input. */
-  quantised(input) {
+  /** What the products of one input share. */
+  entry(input) {
+    if (this.kind === "q4") return [input];
     const outputs = ["q", "scale", "zero"].map((part) => `${input}_${part}`);
     this.node("DynamicQuantizeLinear", [input], {}, { outputs });
     return outputs;
   }
 
-  linear([q, scale, zero], name, rows, columns) {
+  linear(entry, name, rows, columns) {
+    return this.kind === "q4" ? this.#blocks(entry, name, rows, columns) : this.#integers(entry, name, rows, columns);
+  }
+
+  #blocks([input], name, rows, columns) {
+    const count = (rows * columns) / BLOCK;
+    const weight = this.weight(`${name}_q`, UINT8, [rows, columns / BLOCK, BLOCK / 2], random((count * BLOCK) / 2));
+    const scales = this.weight(`${name}_scales`, FLOAT, [count], constants(count, SCALE));
+    const attributes = { K: columns, N: rows, bits: 4, block_size: BLOCK, accuracy_level: 4 };
+    return this.node("MatMulNBits", [input, weight, scales], attributes, { domain: MICROSOFT });
+  }
+
+  #integers([q, scale, zero], name, rows, columns) {
     const weight = this.weight(`${name}_q`, INT8, [columns, rows], random(rows * columns));
     const product = this.node("MatMulInteger", [q, weight, zero, "weight_zero"]);
     const scales = this.node("Mul", [scale, "weight_scale"]);
@@ -75,7 +95,7 @@ class Graph {
   }
 
   ones(name) {
-    return this.weight(name, FLOAT, [SHAPE.hidden], floats(...Array(SHAPE.hidden).fill(1)));
+    return this.weight(name, FLOAT, [SHAPE.hidden], constants(SHAPE.hidden, 1));
   }
 
   norm(input, name) {
@@ -105,12 +125,12 @@ function random(count) {
 function rotations(part) {
   const half = SHAPE.headWidth / 2;
   const of = (_, i) => part(Math.floor(i / half) / 1e4 ** ((i % half) / half));
-  return floats(...Array.from({ length: SHAPE.context * half }, of));
+  return Buffer.from(Float32Array.from({ length: SHAPE.context * half }, of).buffer);
 }
 
-function graph() {
+function graph(kind) {
   const { layers, hidden, heads, keyHeads, headWidth, inner, vocabulary, context } = SHAPE;
-  const all = new Graph();
+  const all = new Graph(kind);
   all.weight("weight_scale", FLOAT, [], floats(SCALE));
   all.weight("weight_zero", INT8, [], Buffer.from([0]));
   all.weight("one", INT64, [1], longs(1));
@@ -130,24 +150,24 @@ function graph() {
   const caches = [];
   for (let layer = 0; layer < layers; layer++) {
     const name = `layer_${layer}`;
-    const entry = all.quantised(normed);
+    const entry = all.entry(normed);
     const [q, k, v] = [["q", heads], ["k", keyHeads], ["v", keyHeads]].map(([part, count]) => all.linear(entry, `${name}_${part}`, count * headWidth, hidden));
     const past = ["key", "value"].map((part) => `past_key_values.${layer}.${part}`);
     const present = ["key", "value"].map((part) => `present.${layer}.${part}`);
     const inputs = [q, k, v, ...past, lastPosition, totalLength, "cos", "sin"];
     const attributes = { num_heads: heads, kv_num_heads: keyHeads, do_rotary: 1 };
     const attended = all.node("GroupQueryAttention", inputs, attributes, { domain: MICROSOFT, outputs: [`${name}_attended`, ...present] });
-    const out = all.linear(all.quantised(attended), `${name}_o`, hidden, heads * headWidth);
+    const out = all.linear(all.entry(attended), `${name}_o`, hidden, heads * headWidth);
     [stream, normed] = all.addAndNorm(stream, out, `${name}_post`);
-    const middle = all.quantised(normed);
+    const middle = all.entry(normed);
     const gate = all.linear(middle, `${name}_gate`, inner, hidden);
     const up = all.linear(middle, `${name}_up`, inner, hidden);
     const active = all.node("Mul", [all.node("Mul", [gate, all.node("Sigmoid", [gate])]), up]);
-    const down = all.linear(all.quantised(active), `${name}_down`, hidden, inner);
+    const down = all.linear(all.entry(active), `${name}_down`, hidden, inner);
     [stream, normed] = all.addAndNorm(stream, down, `${name}_next`);
     caches.push(...past.map((past, i) => ({ past, present: present[i] })));
   }
-  const logits = all.linear(all.quantised(normed), "head", vocabulary, hidden);
+  const logits = all.linear(all.entry(normed), "head", vocabulary, hidden);
   all.node("Identity", [logits], {}, { outputs: ["logits"] });
 
   const cache = (name, columns) => value(name, FLOAT, ["batch_size", keyHeads, columns, headWidth]);
@@ -165,8 +185,8 @@ function graph() {
 
 const opset = (domain, version) => bytes(8, Buffer.concat([text(1, domain), integer(2, version)]));
 
-/** Writes config.json and onnx/model_quantized.onnx, where transformers.js looks for them. */
-export async function writeOnnxModel(folder) {
+/** Writes config.json and onnx/model_KIND.onnx, where transformers.js looks for them. */
+export async function writeOnnxModel(folder, kind) {
   const { layers, hidden, heads, keyHeads, headWidth, inner, vocabulary, context } = SHAPE;
   await mkdir(join(folder, "onnx"), { recursive: true });
   const config = {
@@ -175,8 +195,8 @@ export async function writeOnnxModel(folder) {
     bos_token_id: 1, eos_token_id: vocabulary, pad_token_id: 2, tie_word_embeddings: true,
   };
   await writeFile(join(folder, "config.json"), JSON.stringify(config));
-  const parts = graph();
-  const file = createWriteStream(join(folder, "onnx", "model_quantized.onnx"));
+  const parts = graph(kind);
+  const file = createWriteStream(join(folder, "onnx", `model_${kind}.onnx`));
   const length = parts.reduce((sum, part) => sum + part.length, 0);
   for (const part of [integer(1, 8), Buffer.concat([varint((7 << 3) | 2), varint(length)]), ...parts, opset("", 17), opset(MICROSOFT, 1)]) file.write(part);
   await new Promise((resolve, reject) => file.on("error", reject).end(resolve));
