@@ -73,6 +73,7 @@ impl Interceptor {
                     name: "interceptor".to_owned(),
                     client: None,
                     budget_bytes: 1 << 30,
+                    metered: false,
                 };
                 let talk = hello.encode().unwrap();
                 let mut words = vec![message.clone()];

@@ -148,6 +148,7 @@ pub fn host_config(graph: &Arc<Graph>, class: NumericClass, budget_bytes: u64) -
         graph: Arc::clone(graph),
         name: "host".to_owned(),
         budget_bytes,
+        metered: false,
         class,
         engine: EngineChoice::Auto,
         model: ModelReference {
@@ -284,6 +285,7 @@ impl Room {
             me,
             name: format!("phone {}", me.0),
             budget_bytes,
+            metered: false,
             engine: EngineChoice::Auto,
             client: Some(client.clone()),
         });

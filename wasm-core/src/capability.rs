@@ -58,6 +58,18 @@ pub async fn capabilities(worker_script: Option<String>) -> Result<JsValue, JsVa
     value::to_js(&found).map_err(|error| error::to_js(&error.into()))
 }
 
+/// Whether this device's downloads cost: its owner asked the browser to save data, or it says that it is on a mobile network
+/// (Network Information API: Chromium only).
+pub fn is_metered() -> bool {
+    let connection = web_sys::window().and_then(|window| property(&window.navigator(), "connection"));
+    let Some(connection) = connection else {
+        return false;
+    };
+    let says = |name: &str| property(&connection, name);
+    says("saveData").and_then(|value| value.as_bool()) == Some(true)
+        || says("type").and_then(|value| value.as_string()).as_deref() == Some("cellular")
+}
+
 async fn look(script: Option<&str>) -> Result<Capabilities, BrowserError> {
     let window = web_sys::window().ok_or_else(|| BrowserError::Misuse {
         detail: "capabilities are asked for on the main thread".to_owned(),

@@ -54,6 +54,8 @@ pub struct Offer {
     pub engine: EngineChoice,
     /// Weights, KV and scratch it may hold.
     pub budget_bytes: u64,
+    /// Its downloads cost: it wants none that the plan does not need.
+    pub metered: bool,
     /// Name under which the server counts its downloads.
     pub client: Option<String>,
     /// Origins besides this server's that models may be fetched from.

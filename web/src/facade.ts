@@ -37,6 +37,8 @@ export interface PhoneOptions {
   name: string;
   engine?: "auto" | "gpu" | "cpu";
   budgetBytes?: number;
+  /** Downloads cost: nothing is fetched that the plan does not need. Unless given, what the browser says of the connection. */
+  saveData?: boolean;
   client?: string;
   modelOrigins?: string[];
   workerUrl?: string;

@@ -132,6 +132,7 @@ pub(crate) struct Phone {
     pub budget_bytes: u64,
     pub power: Power,
     pub hidden: bool,
+    pub metered: bool,
     /// [`PhoneProfile::may_go`].
     pub may_go: bool,
     pub speeds: Vec<Speed>,
@@ -510,6 +511,7 @@ fn checked_phone(problem: &Problem, profile: &PhoneProfile) -> Result<Phone, Pla
         budget_bytes: profile.budget_bytes,
         power: profile.power,
         hidden: profile.hidden,
+        metered: profile.metered,
         may_go: profile.may_go(),
         speeds,
     })

@@ -22,6 +22,8 @@ const WAITING: usize = 8;
 /// Additions for one case: it need not be exact.
 const CASE_EFFORT: u64 = 60_000;
 
+const NOTHING: UnitRange = UnitRange { start: 1, end: 1 };
+
 /// What every phone should keep loaded besides the head; phones that should keep nothing are not listed.
 pub(crate) fn held(ground: &Ground, stages: &[Stage]) -> Result<Vec<Held>, PlanError> {
     let waits = |peer: &&Phone| stages.iter().all(|stage| stage.member != peer.member);
@@ -36,7 +38,10 @@ pub(crate) fn held(ground: &Ground, stages: &[Stage]) -> Result<Vec<Held>, PlanE
     let phones = core::iter::once(&ground.host).chain(&ground.peers);
     let held = phones.map(|phone| Held {
         member: phone.member,
-        units: most_worth(ground, phone, stages, &likely),
+        units: match phone.metered {
+            true => own_units(phone, stages).unwrap_or(NOTHING),
+            false => most_worth(ground, phone, stages, &likely),
+        },
     });
     Ok(held.filter(|held| !held.units.is_empty()).collect())
 }
@@ -102,8 +107,7 @@ fn most_worth(
     stages: &[Stage],
     likely: &[Vec<Stage>],
 ) -> UnitRange {
-    let mut own = stages.iter().filter(|stage| stage.member == phone.member);
-    let own = own.next().map(|stage| stage.units);
+    let own = own_units(phone, stages);
     // The host alone already has everything.
     if let Some(everything) = own.filter(|own| own.end == ground.end) {
         return everything;
@@ -123,7 +127,7 @@ fn most_worth(
         let before = |unit: u32| worth_before.get(unit as usize).copied().unwrap_or(0);
         before(units.end) - before(units.start)
     };
-    let mut best = own.unwrap_or(UnitRange { start: 1, end: 1 });
+    let mut best = own.unwrap_or(NOTHING);
     for start in (first_start..=last_start).rev() {
         let end = ground.longest_from(start, usable_bytes);
         let units = UnitRange { start, end };
@@ -136,6 +140,12 @@ fn most_worth(
         let end = unit + 1;
         worth(UnitRange { start: unit, end }) == 0
     })
+}
+
+/// A phone's stage, for the host the one below the head.
+fn own_units(phone: &Phone, stages: &[Stage]) -> Option<UnitRange> {
+    let mut own = stages.iter().filter(|stage| stage.member == phone.member);
+    own.next().map(|stage| stage.units)
 }
 
 /// Entry i: download bytes, over all cases, that having the units before unit i saves.

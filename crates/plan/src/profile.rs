@@ -49,6 +49,8 @@ pub struct PhoneProfile {
     pub download_bytes_per_ms: Option<f64>,
     /// Its page has been hidden for a while: its browser may stop it at any time.
     pub hidden: bool,
+    /// Its downloads cost money or patience: it keeps nothing that the plan does not need.
+    pub metered: bool,
 }
 
 impl PhoneProfile {

@@ -66,9 +66,10 @@ fn phone() -> impl Strategy<Value = PhoneProfile> {
         Just(Power::Charging),
         (0.0..=1.0).prop_map(|share| Power::Battery { share }),
     ];
-    (bytes(), engines, power, any::<bool>()).prop_map(
-        |(budget_bytes, (cpu, gpu), power, hidden)| PhoneProfile {
+    (bytes(), engines, power, any::<(bool, bool)>()).prop_map(
+        |(budget_bytes, (cpu, gpu), power, (hidden, metered))| PhoneProfile {
             hidden,
+            metered,
             power,
             ..rooms::profile(0, budget_bytes, core::iter::once(cpu).chain(gpu).collect())
         },

@@ -309,6 +309,31 @@ fn boundaries_between_phones_with_spare_memory_move_without_a_download() {
     }
 }
 
+#[test]
+fn a_phone_whose_downloads_cost_keeps_its_stage_alone() {
+    let mut problem = room();
+    problem.workload.requests_in_flight = 3;
+    for phone in &mut problem.phones {
+        phone.budget_bytes = 400 * MIB;
+    }
+    let free = solve(&problem, 1).unwrap();
+    let held_by = |plan: &plan::Plan, member| plan.held_by(member).collect::<Vec<_>>();
+    let stages_of = |plan: &plan::Plan, member| {
+        let own = plan.stages.iter().filter(|stage| stage.member == member);
+        own.map(|stage| stage.units).collect::<Vec<_>>()
+    };
+    for metered in 0..problem.phones.len() {
+        let mut problem = problem.clone();
+        problem.phones[metered].metered = true;
+        let plan = solve(&problem, 1).unwrap();
+        check(&problem, &plan).unwrap();
+        assert_eq!(plan.stages, free.stages, "what it computes is another matter");
+        let member = problem.phones[metered].member;
+        assert_ne!(held_by(&free, member), stages_of(&free, member));
+        assert_eq!(held_by(&plan, member), stages_of(&plan, member));
+    }
+}
+
 /// The room, and what the planner does with a phone that is about to go.
 fn room_and_plan() -> (Problem, Plan) {
     let problem = room();

@@ -98,6 +98,8 @@ pub enum Control {
         name: String,
         /// Weights, KV and scratch it may hold.
         budget_bytes: u64,
+        /// Its downloads cost: it wants none that the plan does not need.
+        metered: bool,
         /// What tells this tab from others, also after it was loaded again.
         client: Option<String>,
     },

@@ -5,7 +5,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::error::ProtoError;
 
 /// Number of this protocol, the first byte of every message on the control channel; other numbers are refused.
-pub const PROTOCOL: u8 = 6;
+pub const PROTOCOL: u8 = 7;
 
 pub(crate) fn seal(message: &impl Serialize, most: usize) -> Result<Vec<u8>, ProtoError> {
     let bytes = postcard::to_extend(message, vec![PROTOCOL]).map_err(|_| ProtoError::Control)?;

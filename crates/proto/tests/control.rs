@@ -77,6 +77,7 @@ fn messages() -> Vec<Control> {
         Control::Hello {
             name: "Änne's phone".to_owned(),
             budget_bytes: 1 << 30,
+            metered: true,
             client: Some("tab".to_owned()),
         },
         Control::Welcome {

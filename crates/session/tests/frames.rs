@@ -84,6 +84,7 @@ impl Me {
             me: ME,
             name: "me".to_owned(),
             budget_bytes: 1,
+            metered: false,
             engine: EngineChoice::Cpu,
             client: None,
         });

@@ -8,7 +8,7 @@ use web_sys::Blob;
 
 use super::kept;
 use crate::{
-    capability::DEFAULT_BUDGET_BYTES,
+    capability::{self, DEFAULT_BUDGET_BYTES},
     error::BrowserError,
     messages::{EngineChoice, HostedModel, Offer, Prompt, Question},
     value,
@@ -31,6 +31,7 @@ pub struct PhoneOptions {
     #[serde(default)]
     engine: EngineChoice,
     budget_bytes: Option<u64>,
+    save_data: Option<bool>,
     client: Option<String>,
     model_origins: Option<Vec<String>>,
     /// Address of the worker script; beside the module's script unless given.
@@ -55,6 +56,7 @@ impl PhoneOptions {
             name: self.name.trim().chars().take(MAX_NAME_CHARS).collect(),
             engine: self.engine,
             budget_bytes: self.budget_bytes.unwrap_or(DEFAULT_BUDGET_BYTES),
+            metered: self.save_data.unwrap_or_else(capability::is_metered),
             client: self.client.clone(),
             model_origins: self
                 .model_origins

@@ -175,6 +175,7 @@ impl SessionWorker {
                     name,
                     engine,
                     budget_bytes,
+                    metered,
                     tab,
                     ..
                 } = self.offer.clone();
@@ -182,6 +183,7 @@ impl SessionWorker {
                     me,
                     name,
                     budget_bytes,
+                    metered,
                     engine: engine.into(),
                     client: tab,
                 });
@@ -378,12 +380,14 @@ impl SessionWorker {
             name,
             engine,
             budget_bytes,
+            metered,
             ..
         } = self.offer.clone();
         let host = Host::new(HostConfig {
             graph: Arc::new(graph),
             name,
             budget_bytes,
+            metered,
             class,
             engine: engine.into(),
             model: opened.model,

@@ -18,6 +18,8 @@ export interface SessionOptions extends Abortable {
   engine?: "auto" | "gpu" | "cpu";
   /** Memory for weights, cache and scratch that this page offers; 1 GiB unless given. */
   budgetBytes?: number;
+  /** Downloads cost: nothing is fetched that the plan does not need. Unless given, what the browser says of the connection. */
+  saveData?: boolean;
   /** Sites from which a room's model may come besides this page's server; `https://huggingface.co` unless given. The page's policy must allow them too. */
   modelOrigins?: string[];
   /** Where `lingualinked_bg.wasm` is, if not beside the package's script. */
@@ -142,12 +144,13 @@ async function guarded<T>({ signal }: Abortable, work: () => Promise<T>): Promis
   }
 }
 
-function phoneOptions({ name = "page", engine, budgetBytes, contextColumns, modelOrigins, workerUrl }: CreateOptions): PhoneOptions {
+function phoneOptions({ name = "page", engine, budgetBytes, saveData, contextColumns, modelOrigins, workerUrl }: CreateOptions): PhoneOptions {
   return {
     name,
     workerUrl: String(workerUrl ?? new URL("./worker.js", import.meta.url)),
     ...(engine !== undefined && { engine }),
     ...(budgetBytes !== undefined && { budgetBytes }),
+    ...(saveData !== undefined && { saveData }),
     ...(contextColumns !== undefined && { contextColumns }),
     ...(modelOrigins !== undefined && { modelOrigins }),
   };

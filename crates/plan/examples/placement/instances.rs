@@ -121,5 +121,6 @@ pub fn phone(member: u32, budget_bytes: u64, attention_ms: f64, mlp_ms: f64) -> 
         power: Power::Charging,
         download_bytes_per_ms: Some(5000.0),
         hidden: false,
+        metered: false,
     }
 }

@@ -138,6 +138,7 @@ pub fn profile(member: u32, budget_bytes: u64, engines: Vec<EngineProfile>) -> P
         power: Power::Charging,
         download_bytes_per_ms: None,
         hidden: false,
+        metered: false,
     }
 }
 

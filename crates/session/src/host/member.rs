@@ -41,6 +41,8 @@ pub(crate) struct Member {
     /// Since when its page is behind others.
     pub hidden_since_ms: Option<u64>,
     pub power: Power,
+    /// Its downloads cost.
+    pub metered: bool,
     pub assembler: Assembler,
     /// How often its engine failed, and how often its share was halved for it.
     failures: u32,
@@ -50,10 +52,11 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    pub fn host(name: &str, budget_bytes: u64) -> Self {
+    pub fn host(name: &str, budget_bytes: u64, metered: bool) -> Self {
         Self {
             name: shown(name),
             budget_bytes,
+            metered,
             greeted: true,
             ..Self::default()
         }

@@ -38,6 +38,7 @@ impl Host {
         from: MemberId,
         name: &str,
         budget_bytes: u64,
+        metered: bool,
         client: Option<String>,
     ) {
         let client = client.map(|client| shown(&client));
@@ -48,6 +49,7 @@ impl Host {
             return self.expel(from, "it greeted twice");
         };
         member.greet(name, budget_bytes, client, crashes);
+        member.metered = metered;
         let welcome = Control::Welcome {
             model: self.config.model.clone(),
             hidden_width: self.config.graph.hidden_width,

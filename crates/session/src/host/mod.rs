@@ -52,6 +52,8 @@ pub struct HostConfig {
     pub name: String,
     /// Weights, KV and scratch this page may hold, bytes.
     pub budget_bytes: u64,
+    /// Its downloads cost: it wants none that the plan does not need.
+    pub metered: bool,
     /// Numeric class of the room.
     pub class: NumericClass,
     /// Executors this page allows.
@@ -128,7 +130,7 @@ impl Host {
             class: config.class,
             only: config.engine.only(),
         });
-        let me = Member::host(&config.name, config.budget_bytes);
+        let me = Member::host(&config.name, config.budget_bytes, config.metered);
         Ok(Self {
             config,
             outbox,

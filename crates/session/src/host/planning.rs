@@ -367,6 +367,7 @@ impl Host {
             power: Power::Unknown,
             download_bytes_per_ms: None,
             hidden: false,
+            metered: false,
         };
         let mut problem = self.problem();
         problem.phones = match host {
@@ -378,6 +379,7 @@ impl Host {
                     power: Power::Unknown,
                     download_bytes_per_ms: None,
                     hidden: false,
+                    metered: false,
                 };
                 vec![host, alone(from)]
             }
@@ -398,6 +400,7 @@ impl Host {
             power: member.power,
             download_bytes_per_ms: None,
             hidden: member.may_be_stopped(self.now_ms),
+            metered: member.metered,
         });
         let graph = &self.config.graph;
         Problem {

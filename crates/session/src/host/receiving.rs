@@ -37,8 +37,9 @@ impl Host {
             Control::Hello {
                 name,
                 budget_bytes,
+                metered,
                 client,
-            } => self.on_hello(from, &name, budget_bytes, client),
+            } => self.on_hello(from, &name, budget_bytes, metered, client),
             _ if !greeted => self.expel(from, "it did not greet"),
             Control::Measured { engines } => self.on_measured(from, engines),
             Control::RoundTrips { ms } => self.on_round_trips(from, ms),

@@ -27,6 +27,8 @@ pub struct PeerConfig {
     pub name: String,
     /// Weights, KV and scratch this page may hold, bytes.
     pub budget_bytes: u64,
+    /// Its downloads cost: it wants none that the plan does not need.
+    pub metered: bool,
     /// Executors this page allows.
     pub engine: EngineChoice,
     /// Tells this tab from all others, also after it was loaded again; random, and known to the room's host only.
@@ -215,6 +217,7 @@ impl Peer {
             self.tell_host(&Control::Hello {
                 name: self.config.name.clone(),
                 budget_bytes: self.config.budget_bytes,
+                metered: self.config.metered,
                 client: self.config.client.clone(),
             });
             if self.hidden {
