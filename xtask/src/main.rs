@@ -4,6 +4,7 @@ mod bench;
 mod bugs;
 mod build;
 mod command;
+mod convert;
 mod e2e;
 mod error;
 mod eval;
@@ -41,6 +42,8 @@ enum Task {
     Run(run::Options),
     /// Logits, greedy ids and perplexity of a model file or repository.
     Eval(eval::Options),
+    /// A Hugging Face repository as one GGUF file.
+    Convert(convert::Options),
     /// Experiments to repeat.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -77,6 +80,7 @@ fn work(task: Task) -> Result<(), Error> {
         Task::Build => build::build(),
         Task::Run(options) => run::run(&options),
         Task::Eval(options) => eval::run(&options),
+        Task::Convert(options) => convert::run(&options),
         Task::Bench(bench) => bench::run(&bench),
         Task::MakeModel(options) => make_model::run(&options),
         Task::E2e(options) => e2e::run(&options),

@@ -1,9 +1,7 @@
 //! `cargo xtask eval`: what a model file computes. The tool to trust a file or a kernel with.
 
-mod error;
 mod report;
 mod ring;
-mod source;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
@@ -12,20 +10,19 @@ use engine::{
     CpuExecutor, EngineError, Executor, Setup,
     gpu::{GpuDevice, GpuExecutor},
 };
+use eval::{error::Error, source::Source, tokenizer};
 use model::{Graph, NumericClass, WireDtype, arch, hugging_face::Target};
-use text::Tokenizer;
+use text::{Tokenizer, Vocabulary};
 
 use self::{
-    error::Error,
     report::{Class, Report, best, perplexity},
     ring::Ring,
-    source::Source,
 };
 
 #[derive(Parser)]
 #[command(name = "eval", about = "Logits, greedy ids and perplexity of a model")]
 struct Options {
-    /// A .gguf file, or the folder of a Hugging Face repository (config.json, *.safetensors).
+    /// A .gguf file, or the folder of a Hugging Face repository (config.json, *.safetensors or pytorch_model*.bin).
     file: PathBuf,
     /// Token ids, with commas between.
     #[arg(
@@ -107,7 +104,13 @@ fn run(options: &Options) -> Result<(), Error> {
     let mut source = Source::open(&options.file, target)?;
     let graph = Arc::new(arch::build(&source.header)?);
     let ids = match &options.text {
-        Some(text) => Tokenizer::new(&source.vocabulary()?)?.encode(text, false, true)?,
+        Some(text) => {
+            let vocabulary = match options.file.is_dir() {
+                true => tokenizer::vocabulary(&options.file)?,
+                false => Vocabulary::of(&source.header.metadata),
+            };
+            Tokenizer::new(&vocabulary)?.encode(text, false, true)?
+        }
         None => options.ids.clone(),
     };
     let class = class(options, &graph, &ids)?;

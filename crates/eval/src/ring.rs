@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use engine::{EngineError, Executor, Input, Phase, Setup, Step, Want};
+use eval::{error::Error, source::Source};
 use model::{Graph, NumericClass, UnitRange, segment};
-
-use crate::{error::Error, source::Source};
 
 /// Bytes handed to an executor at once.
 const PIECE_BYTES: u64 = 1 << 20;

@@ -1,6 +1,7 @@
 //! A model on disk: a GGUF file, or the folder of a Hugging Face repository, read range by range.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::{Read, Seek, SeekFrom},
     ops::Range,
@@ -9,12 +10,11 @@ use std::{
 
 use model::{
     ModelError,
-    gguf::{self, Header, Progress},
-    hugging_face::{self, Target, VirtualFile, safetensors},
+    gguf::{self, Header, Progress, Value},
+    hugging_face::{self, Target, VirtualFile, safetensors::{self, Tensor}},
 };
-use text::Vocabulary;
 
-use crate::error::Error;
+use crate::{checkpoint, error::Error};
 
 /// First read of a header.
 const FIRST_BYTES: u64 = 1 << 20;
@@ -24,7 +24,6 @@ pub struct Source {
     /// What it says before its weights.
     pub header: Header,
     files: Files,
-    folder: Option<PathBuf>,
 }
 
 enum Files {
@@ -45,7 +44,7 @@ impl Source {
     /// The disk, or a model that no builder knows.
     pub fn open(path: &Path, target: Target) -> Result<Self, Error> {
         if path.is_dir() {
-            return Self::repository(path, target);
+            return Self::repository(path, target, Vec::new());
         }
         let mut disk = Disk::open(path)?;
         let mut wanted = FIRST_BYTES.min(disk.bytes);
@@ -56,7 +55,6 @@ impl Source {
                     return Ok(Self {
                         header: *header,
                         files: Files::Gguf(disk),
-                        folder: None,
                     });
                 }
                 // Doubled, because every attempt parses from the start.
@@ -67,33 +65,30 @@ impl Source {
         }
     }
 
-    fn repository(folder: &Path, target: Target) -> Result<Self, Error> {
-        let index = folder.join("model.safetensors.index.json");
-        let names = match index.exists() {
-            true => hugging_face::shards(&read(&index)?)?,
-            false => vec!["model.safetensors".to_owned()],
-        };
+    /// Opens a repository's folder; `tokenizer` is what the GGUF file is to say of its text.
+    ///
+    /// # Errors
+    /// The disk, or a model that no builder knows.
+    pub fn repository(
+        folder: &Path,
+        target: Target,
+        tokenizer: Vec<(String, Value)>,
+    ) -> Result<Self, Error> {
         let (mut disks, mut tensors) = (Vec::new(), Vec::new());
-        for name in names {
-            let mut disk = Disk::open(&folder.join(name))?;
-            let length = disk.read(0..safetensors::LENGTH_BYTES.min(disk.bytes))?;
-            let length = length.first_chunk().ok_or_else(|| ModelError::Corrupt {
-                detail: "a file of it is empty".to_owned(),
-            })?;
-            let header_bytes = safetensors::header_bytes(*length)?.min(disk.bytes);
-            tensors.push(safetensors::parse(
-                &disk.read(0..header_bytes)?,
-                disk.bytes,
-            )?);
+        for path in weight_files(folder)? {
+            let mut disk = Disk::open(&path)?;
+            tensors.push(match path.extension().is_some_and(|end| end == "bin") {
+                true => checkpoint::tensors(&path)?,
+                false => disk.safetensors()?,
+            });
             disks.push(disk);
         }
         let config = read(&folder.join("config.json"))?;
-        let file = VirtualFile::new(&config, &tensors, target, Vec::new())?;
+        let file = VirtualFile::new(&config, &tensors, target, tokenizer)?;
         match gguf::parse(file.header(), Some(file.file_bytes()))? {
             Progress::Done(header) => Ok(Self {
                 header: *header,
                 files: Files::Repository(file, disks),
-                folder: Some(folder.to_owned()),
             }),
             Progress::NeedMore { at_least_bytes } => Err(ModelError::Truncated {
                 what: "the header".to_owned(),
@@ -120,22 +115,36 @@ impl Source {
         }
     }
 
-    /// Of the header, or of the repository's tokenizer.json.
-    ///
-    /// # Errors
-    /// A tokenizer that is not known.
-    pub fn vocabulary(&self) -> Result<Vocabulary, Error> {
-        let Some(folder) = &self.folder else {
-            return Ok(Vocabulary::of(&self.header.metadata));
-        };
-        let text = |name: &str| {
-            let path = folder.join(name);
-            fs::read_to_string(&path).map_err(|error| Error::File { path, error })
-        };
-        let config = text("tokenizer_config.json").ok();
-        let tokenizer = text("tokenizer.json")?;
-        Ok(Vocabulary::of_hugging_face(&tokenizer, config.as_deref())?)
+    /// Size of the GGUF file.
+    pub fn file_bytes(&self) -> u64 {
+        match &self.files {
+            Files::Gguf(disk) => disk.bytes,
+            Files::Repository(file, _) => file.file_bytes(),
+        }
     }
+}
+
+/// Safetensors if there are any, else what `torch.save` wrote; in one file or in several that an index names.
+fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    for (whole, index) in [
+        ("model.safetensors", "model.safetensors.index.json"),
+        ("pytorch_model.bin", "pytorch_model.bin.index.json"),
+    ] {
+        let index = folder.join(index);
+        if index.exists() {
+            let names = hugging_face::shards(&read(&index)?)?;
+            return Ok(names.into_iter().map(|name| folder.join(name)).collect());
+        }
+        if folder.join(whole).exists() {
+            return Ok(vec![folder.join(whole)]);
+        }
+    }
+    Err(Error::Question {
+        detail: format!(
+            "{} has neither *.safetensors nor pytorch_model.bin",
+            folder.display()
+        ),
+    })
 }
 
 impl Disk {
@@ -151,6 +160,18 @@ impl Disk {
             file,
             bytes,
         })
+    }
+
+    fn safetensors(&mut self) -> Result<BTreeMap<String, Tensor>, Error> {
+        let length = self.read(0..safetensors::LENGTH_BYTES.min(self.bytes))?;
+        let length = length.first_chunk().ok_or_else(|| ModelError::Corrupt {
+            detail: "a file of it is empty".to_owned(),
+        })?;
+        let header_bytes = safetensors::header_bytes(*length)?.min(self.bytes);
+        Ok(safetensors::parse(
+            &self.read(0..header_bytes)?,
+            self.bytes,
+        )?)
     }
 
     fn read(&mut self, range: Range<u64>) -> Result<Vec<u8>, Error> {

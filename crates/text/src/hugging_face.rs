@@ -55,17 +55,31 @@ enum Merge {
     Pair(String, String),
 }
 
+/// `tokenizer_config.json`.
 #[derive(Default, Deserialize)]
-struct ConfigFile {
+pub(crate) struct ConfigFile {
     #[serde(default)]
     bos_token: Option<TokenText>,
     #[serde(default)]
     eos_token: Option<TokenText>,
     #[serde(default)]
-    add_bos_token: Option<bool>,
+    pub add_bos_token: Option<bool>,
     /// One template, or several by name.
     #[serde(default)]
     chat_template: Value,
+}
+
+impl ConfigFile {
+    pub fn read(text: Option<&str>) -> Result<Self, TextError> {
+        match text {
+            Some(text) => read("tokenizer_config.json", text),
+            None => Ok(Self::default()),
+        }
+    }
+
+    pub fn chat_template(&self) -> Option<String> {
+        chat_template(&self.chat_template)
+    }
 }
 
 #[derive(Deserialize)]
@@ -82,10 +96,7 @@ impl Vocabulary {
     /// No JSON of this form, another model than BPE, a way of splitting words that is not known.
     pub fn of_hugging_face(tokenizer: &str, config: Option<&str>) -> Result<Self, TextError> {
         let file: TokenizerFile = read("tokenizer.json", tokenizer)?;
-        let config: ConfigFile = match config {
-            Some(text) => read("tokenizer_config.json", text)?,
-            None => ConfigFile::default(),
-        };
+        let config = ConfigFile::read(config)?;
         if file.model.kind.as_deref().unwrap_or("BPE") != "BPE" {
             let model = file.model.kind.unwrap_or_default();
             return Err(TextError::Model { model });
@@ -111,7 +122,7 @@ impl Vocabulary {
             unk: unk.and_then(|text| id(&file, text)),
             add_bos: config.add_bos_token,
             add_space_prefix: Some(prefixes_space(&file)),
-            chat_template: chat_template(config.chat_template),
+            chat_template: config.chat_template(),
             merges: file.model.merges.into_iter().map(Merge::joined).collect(),
             scores: Vec::new(),
             tokens,
@@ -216,11 +227,11 @@ fn prefixes_space(file: &TokenizerFile) -> bool {
     normalizers.iter().any(prepends) || matches!(scheme, Some("first" | "always"))
 }
 
-fn chat_template(template: Value) -> Option<String> {
+fn chat_template(template: &Value) -> Option<String> {
     match template {
-        Value::String(text) => Some(text),
+        Value::String(text) => Some(text.clone()),
         Value::Array(named) => named
-            .into_iter()
+            .iter()
             .find(|template| template.get("name").and_then(Value::as_str) == Some("default"))?
             .get("template")?
             .as_str()

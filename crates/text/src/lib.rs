@@ -10,6 +10,7 @@ mod hugging_face;
 mod pieces;
 mod rng;
 mod sampler;
+mod sentence_piece;
 mod tokenizer;
 mod vocabulary;
 mod words;

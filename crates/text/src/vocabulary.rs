@@ -1,6 +1,6 @@
 //! What a model file says about its text, as plain data.
 
-use model::gguf::Metadata;
+use model::gguf::{Metadata, Value};
 
 /// Fields of `tokenizer.*` in a GGUF file.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -65,6 +65,44 @@ impl Vocabulary {
             add_space_prefix: metadata.bool("tokenizer.ggml.add_space_prefix"),
             chat_template: text("tokenizer.chat_template"),
         }
+    }
+
+    /// The fields of a GGUF header that say the same: what [`Self::of`] reads.
+    pub fn fields(&self) -> Vec<(String, Value)> {
+        let text = |text: &str| Some(Value::Text(text.to_owned())).filter(|_| !text.is_empty());
+        let texts =
+            |texts: &[String]| Some(Value::Texts(texts.to_vec())).filter(|_| !texts.is_empty());
+        let id = |id: Option<u32>| id.map(|id| Value::Integer(i128::from(id)));
+        let scores = Some(Value::Floats(self.scores.clone())).filter(|_| !self.scores.is_empty());
+        let types = Value::Integers(self.token_types.clone());
+        let types = Some(types).filter(|_| !self.token_types.is_empty());
+        let fields = [
+            ("tokenizer.ggml.model", text(&self.model)),
+            ("tokenizer.ggml.pre", text(&self.pre)),
+            ("tokenizer.ggml.tokens", texts(&self.tokens)),
+            ("tokenizer.ggml.merges", texts(&self.merges)),
+            ("tokenizer.ggml.scores", scores),
+            ("tokenizer.ggml.token_type", types),
+            ("tokenizer.ggml.bos_token_id", id(self.bos)),
+            ("tokenizer.ggml.eos_token_id", id(self.eos)),
+            ("tokenizer.ggml.unknown_token_id", id(self.unk)),
+            (
+                "tokenizer.ggml.add_bos_token",
+                self.add_bos.map(Value::Bool),
+            ),
+            (
+                "tokenizer.ggml.add_space_prefix",
+                self.add_space_prefix.map(Value::Bool),
+            ),
+            (
+                "tokenizer.chat_template",
+                self.chat_template.as_deref().and_then(text),
+            ),
+        ];
+        let given = fields.into_iter();
+        given
+            .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+            .collect()
     }
 
     pub(crate) fn token_type(&self, id: usize) -> TokenType {

@@ -109,6 +109,53 @@ fn hugging_face_files_of_another_kind_are_refused() {
     assert_eq!(other.code(), "text.vocabulary");
 }
 
+#[test]
+fn a_sentence_piece_model_gives_the_ids_of_its_own_library() {
+    let model = include_bytes!("../../../tests/fixtures/sentence-piece/tokenizer.model");
+    let expected: Value = serde_json::from_str(include_str!(
+        "../../../tests/fixtures/sentence-piece/expected.json"
+    ))
+    .unwrap();
+    let vocabulary = Vocabulary::of_sentence_piece(model, None).unwrap();
+    assert_eq!(
+        (vocabulary.unk, vocabulary.bos, vocabulary.eos),
+        (Some(0), Some(1), Some(2))
+    );
+    let tokenizer = Tokenizer::new(&vocabulary).unwrap();
+    let strings: Vec<String> = serde_json::from_value(expected["strings"].clone()).unwrap();
+    let ids: Vec<Vec<u32>> = serde_json::from_value(expected["ids"].clone()).unwrap();
+    for (text, ids) in strings.iter().zip(ids) {
+        assert_eq!(
+            tokenizer.encode(text, false, false).unwrap(),
+            ids,
+            "{text:?}"
+        );
+        assert_eq!(tokenizer.decode(&ids, false).trim_start(), text.trim_start());
+    }
+    for length in 0..model.len() {
+        // Cut off anywhere: an error, or fewer pieces.
+        if let Ok(cut) = Vocabulary::of_sentence_piece(&model[..length], None) {
+            assert!(cut.tokens.len() <= vocabulary.tokens.len());
+        }
+    }
+}
+
+#[test]
+fn a_vocabulary_goes_into_a_gguf_header_and_comes_back() {
+    let (tokenizer, config) = smollm2_as_tokenizer_json();
+    let of_json =
+        Vocabulary::of_hugging_face(&tokenizer.to_string(), Some(&config.to_string())).unwrap();
+    for vocabulary in [files::smollm2(), of_json] {
+        let header = model::gguf::write::header(&vocabulary.fields(), &[]);
+        let length = Some(header.len() as u64);
+        let model::gguf::Progress::Done(header) = model::gguf::parse(&header, length).unwrap()
+        else {
+            panic!("it ends within its header");
+        };
+        assert_eq!(Vocabulary::of(&header.metadata), vocabulary);
+    }
+}
+
 /// Files of other families, for those who put them into `models`; their licences differ, so nothing downloads them.
 #[test]
 #[ignore = "long; needs model files that a person fetched"]

@@ -41,7 +41,7 @@ pub struct VirtualFile {
     tensors: Vec<(Range<u64>, Recipe)>,
 }
 
-/// Names of the files in `model.safetensors.index.json`, each once.
+/// Names of the files in `model.safetensors.index.json`, or in `pytorch_model.bin.index.json`, each once.
 ///
 /// # Errors
 /// No index, or names that are no names of files beside it.
@@ -54,7 +54,8 @@ pub fn shards(index: &[u8]) -> Result<Vec<String>, ModelError> {
     let index: Index =
         serde_json::from_slice(index).map_err(|error| corrupt(format!("its index: {error}")))?;
     let names: BTreeSet<String> = index.weight_map.into_values().collect();
-    let beside = |name: &String| name.ends_with(".safetensors") && !name.contains(['/', '\\']);
+    let known = |name: &str| name.ends_with(".safetensors") || name.ends_with(".bin");
+    let beside = |name: &String| known(name) && !name.contains(['/', '\\']);
     match names.iter().find(|name| !beside(name)) {
         Some(name) => Err(corrupt(format!("its index names the file {name}"))),
         None => Ok(names.into_iter().collect()),
