@@ -216,8 +216,15 @@ mod tests {
             assert_eq!(format!("{:?}", tensor.dtype), dtype);
             assert_eq!((tensor.rows, tensor.cols), (rows, cols));
             let bytes = &file[tensor.range.start as usize..tensor.range.end as usize];
-            let mut found = vec![0.0; values.len()];
-            model::quant::dequantize(tensor.dtype, bytes, &mut found);
+            let element = bytes.len() / values.len();
+            let found: Vec<f32> = bytes
+                .chunks(element)
+                .map(|bytes| match tensor.dtype {
+                    DType::F32 => f32::from_le_bytes(bytes.try_into().unwrap()),
+                    DType::F16 => half::f16::from_le_bytes(bytes.try_into().unwrap()).to_f32(),
+                    _ => half::bf16::from_le_bytes(bytes.try_into().unwrap()).to_f32(),
+                })
+                .collect();
             assert_eq!(found, values, "{name}");
         }
     }

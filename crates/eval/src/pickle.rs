@@ -51,7 +51,7 @@ struct Machine<'a> {
     memo: BTreeMap<u32, Value>,
 }
 
-impl Machine<'_> {
+impl<'a> Machine<'a> {
     fn run(mut self) -> Result<Value, ModelError> {
         loop {
             let [opcode] = self.take()?;
@@ -248,7 +248,7 @@ impl Machine<'_> {
         Ok(*taken)
     }
 
-    fn slice(&mut self, length: usize) -> Result<&[u8], ModelError> {
+    fn slice(&mut self, length: usize) -> Result<&'a [u8], ModelError> {
         let (taken, rest) = self.bytes.split_at_checked(length).ok_or_else(cut_off)?;
         self.bytes = rest;
         Ok(taken)
