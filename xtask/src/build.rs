@@ -44,13 +44,12 @@ pub fn build() -> Result<(), Error> {
     module(&builds()?.default)?;
     page()?;
     eprintln!("building the server");
-    succeed(program("cargo").args([
-        "build",
-        "--quiet",
-        "--release",
-        "--package",
-        "signaling-server",
-    ]))
+    let mut cargo = program("cargo");
+    cargo.args(["build", "--quiet", "--package", "signaling-server"]);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    succeed(&mut cargo)
 }
 
 /// Builds the module with the generic executor.

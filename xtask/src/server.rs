@@ -28,8 +28,12 @@ pub struct Ports {
     pub https: Option<u16>,
 }
 
-/// The built server, from the root.
-pub const SERVER: &str = "target/release/signaling-server";
+/// The built server, from the root: of the profile that this program has, for tests have built that one anyway.
+pub const SERVER: &str = if cfg!(debug_assertions) {
+    "target/debug/signaling-server"
+} else {
+    "target/release/signaling-server"
+};
 
 /// A server that ends with this value.
 pub struct Server {
