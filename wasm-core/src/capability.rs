@@ -61,7 +61,8 @@ pub async fn capabilities(worker_script: Option<String>) -> Result<JsValue, JsVa
 /// Whether this device's downloads cost: its owner asked the browser to save data, or it says that it is on a mobile network
 /// (Network Information API: Chromium only).
 pub fn is_metered() -> bool {
-    let connection = web_sys::window().and_then(|window| property(&window.navigator(), "connection"));
+    let connection =
+        web_sys::window().and_then(|window| property(&window.navigator(), "connection"));
     let Some(connection) = connection else {
         return false;
     };

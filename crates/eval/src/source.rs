@@ -11,7 +11,10 @@ use std::{
 use model::{
     ModelError,
     gguf::{self, Header, Progress, Value},
-    hugging_face::{self, Target, VirtualFile, safetensors::{self, Tensor}},
+    hugging_face::{
+        self, Target, VirtualFile,
+        safetensors::{self, Tensor},
+    },
 };
 
 use crate::{checkpoint, error::Error};

@@ -49,7 +49,9 @@ fn byte_level(folder: &Path) -> Result<Value, Error> {
         .into_iter()
         .flatten()
         .filter_map(|(_, token)| token.as_str().or_else(|| token.get("content")?.as_str()))
-        .filter_map(|token| Some(json!({ "id": vocab.get(token)?, "content": token, "special": true })))
+        .filter_map(|token| {
+            Some(json!({ "id": vocab.get(token)?, "content": token, "special": true }))
+        })
         .collect();
     Ok(json!({
         "added_tokens": added,

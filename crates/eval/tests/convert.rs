@@ -28,7 +28,8 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("lingualinked-{name}-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("lingualinked-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         Self(folder)
     }
@@ -126,7 +127,9 @@ fn safetensors(path: &Path) -> BTreeMap<String, (Vec<u64>, Vec<u8>)> {
     let (length, rest) = file.split_first_chunk().unwrap();
     let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
     let header: BTreeMap<String, Value> = serde_json::from_slice(header).unwrap();
-    let entries = header.into_iter().filter(|(name, _)| name != "__metadata__");
+    let entries = header
+        .into_iter()
+        .filter(|(name, _)| name != "__metadata__");
     entries
         .map(|(name, entry)| {
             assert_eq!(entry["dtype"], "F32");
@@ -192,7 +195,9 @@ fn what_torch_saved_is_read_like_safetensors() {
         for half in 0..2 {
             let file = format!("pytorch_model-0000{half}-of-00002.bin");
             let part = tensors.iter().skip(half).step_by(2);
-            let part: BTreeMap<_, _> = part.map(|(name, data)| (name.clone(), data.clone())).collect();
+            let part: BTreeMap<_, _> = part
+                .map(|(name, data)| (name.clone(), data.clone()))
+                .collect();
             map.extend(part.keys().map(|name| (name.clone(), json!(file))));
             folder.write(&file, checkpoint(&part));
         }
@@ -208,7 +213,10 @@ fn what_torch_saved_is_read_like_safetensors() {
 #[test]
 fn byte_level_files_of_older_repositories_are_read() {
     let folder = Folder::new("vocab");
-    folder.write("vocab.json", r#"{ "<s>": 0, "</s>": 2, "a": 3, "b": 4, "ab": 5, "!": 1 }"#);
+    folder.write(
+        "vocab.json",
+        r#"{ "<s>": 0, "</s>": 2, "a": 3, "b": 4, "ab": 5, "!": 1 }"#,
+    );
     folder.write("merges.txt", "#version: 0.2\na b\n");
     folder.write(
         "special_tokens_map.json",
@@ -228,5 +236,8 @@ fn byte_level_files_of_older_repositories_are_read() {
         "tokenizer.model",
         fs::read(fixture("sentence-piece/tokenizer.model")).unwrap(),
     );
-    assert_eq!(eval::tokenizer::vocabulary(&folder.0).unwrap().model, "llama");
+    assert_eq!(
+        eval::tokenizer::vocabulary(&folder.0).unwrap().model,
+        "llama"
+    );
 }

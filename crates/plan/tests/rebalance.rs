@@ -327,7 +327,10 @@ fn a_phone_whose_downloads_cost_keeps_its_stage_alone() {
         problem.phones[metered].metered = true;
         let plan = solve(&problem, 1).unwrap();
         check(&problem, &plan).unwrap();
-        assert_eq!(plan.stages, free.stages, "what it computes is another matter");
+        assert_eq!(
+            plan.stages, free.stages,
+            "what it computes is another matter"
+        );
         let member = problem.phones[metered].member;
         assert_ne!(held_by(&free, member), stages_of(&free, member));
         assert_eq!(held_by(&plan, member), stages_of(&plan, member));

@@ -130,7 +130,10 @@ fn a_sentence_piece_model_gives_the_ids_of_its_own_library() {
             ids,
             "{text:?}"
         );
-        assert_eq!(tokenizer.decode(&ids, false).trim_start(), text.trim_start());
+        assert_eq!(
+            tokenizer.decode(&ids, false).trim_start(),
+            text.trim_start()
+        );
     }
     for length in 0..model.len() {
         // Cut off anywhere: an error, or fewer pieces.

@@ -15,10 +15,7 @@ use model::{arch, hugging_face::Target};
 const PIECE_BYTES: u64 = 8 << 20;
 
 #[derive(Parser)]
-#[command(
-    name = "convert",
-    about = "A Hugging Face repository as one GGUF file"
-)]
+#[command(name = "convert", about = "A Hugging Face repository as one GGUF file")]
 struct Options {
     /// Its folder: config.json, *.safetensors or pytorch_model*.bin, and its tokenizer's files.
     repository: PathBuf,
