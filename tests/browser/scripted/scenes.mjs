@@ -46,7 +46,7 @@ for (const loaf of loaves) bake(loaf, { degrees: 230, minutes: 45, steam: true, 
 ---`;
 const RUNS = [[[0, 13], [60, 62]], [[13, 37]], [[37, 60]]];
 
-const member = (language, id, { measured = true, loaded = 0, placed = false, hidden = false, budget = 420 * MB } = {}) => ({
+const member = (language, id, { measured = true, loaded = 0, placed = false, hidden = false, lowBattery = false, budget = 420 * MB } = {}) => ({
   member: id,
   name: NAMES[language][id],
   engine: placed ? (id === 2 ? "Cpu" : "Gpu") : null,
@@ -60,7 +60,7 @@ const member = (language, id, { measured = true, loaded = 0, placed = false, hid
   assigned_bytes: placed ? (34 + 3 * id) * MB : 0,
   fetched_bytes: Math.round(loaded * (34 + 3 * id) * MB),
   from_room_bytes: 0,
-  low_battery: false,
+  low_battery: lowBattery,
   failed_sources: 0,
 });
 const members = (list) => ({ type: "members", members: list });
@@ -233,7 +233,7 @@ export const SCENES = {
       await scene.page.click(".more > .details > summary");
     },
   },
-  "host-late": { run: async (scene) => { await scene.answered(); await scene.tell(members([...[0, 1].map((id) => member(scene.language, id, { placed: true, loaded: 1 })), member(scene.language, 2, { hidden: true })])); } },
+  "host-late": { run: async (scene) => { await scene.answered(); await scene.tell(members([...[0, 1].map((id) => member(scene.language, id, { placed: true, loaded: 1, lowBattery: id === 1 })), member(scene.language, 2, { hidden: true })])); } },
   "member-lost": {
     run: async (scene) => {
       await scene.asked(0.4);
