@@ -137,11 +137,12 @@ struct Columns {
 impl Columns {
     fn of(class: NumericClass) -> Self {
         let most = NumericClass::MAX_DECODE_COLUMNS;
-        let chunk = class.chunk_columns;
-        let context = class.context_columns.min(LONG_CHUNKS * chunk + most);
-        let few = chunk.min(context - 1);
+        let chunk = class.chunk_columns.max(1);
+        let longest = LONG_CHUNKS.saturating_mul(chunk).saturating_add(most);
+        let context = class.context_columns.min(longest);
+        let few = chunk.min(context.saturating_sub(1));
         let many = (context.saturating_sub(most) / chunk * chunk).max(few);
-        let verify = if few + most <= context { most } else { 0 };
+        let verify = if few.saturating_add(most) <= context { most } else { 0 };
         Self {
             few,
             many,

@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::Read,
+    io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
@@ -79,7 +79,6 @@ fn read(path: &Path, (start, end): (u64, u64)) -> Result<Vec<u8>, Error> {
     }
     let mut bytes = Vec::new();
     let mut read = || {
-        use std::io::{Seek, SeekFrom};
         let mut file = File::open(path)?;
         file.seek(SeekFrom::Start(start))?;
         file.take(length).read_to_end(&mut bytes)
