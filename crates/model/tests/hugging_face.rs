@@ -150,7 +150,7 @@ fn an_index_names_files_beside_it() {
         "{}",
         "[",
         r#"{"weight_map": {"a": "../m.safetensors"}}"#,
-        r#"{"weight_map": {"a": "m.bin"}}"#,
+        r#"{"weight_map": {"a": "m.txt"}}"#,
     ] {
         assert_eq!(names(bad).unwrap_err().code(), "model.corrupt", "{bad}");
     }
