@@ -142,7 +142,11 @@ impl Columns {
         let context = class.context_columns.min(longest);
         let few = chunk.min(context.saturating_sub(1));
         let many = (context.saturating_sub(most) / chunk * chunk).max(few);
-        let verify = if few.saturating_add(most) <= context { most } else { 0 };
+        let verify = if few.saturating_add(most) <= context {
+            most
+        } else {
+            0
+        };
         Self {
             few,
             many,

@@ -146,6 +146,8 @@ fn an_index_names_files_beside_it() {
     let names = |json: &str| hugging_face::shards(json.as_bytes());
     let good = r#"{"weight_map": {"a": "m-2.safetensors", "b": "m-1.safetensors", "c": "m-2.safetensors"}}"#;
     assert_eq!(names(good).unwrap(), ["m-1.safetensors", "m-2.safetensors"]);
+    let saved = r#"{"weight_map": {"a": "m-1.bin"}}"#;
+    assert_eq!(names(saved).unwrap(), ["m-1.bin"], "what torch.save wrote");
     for bad in [
         "{}",
         "[",
