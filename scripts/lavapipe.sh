@@ -4,7 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$PWD/target/lavapipe
-mirror=http://deb.debian.org/debian/pool/main
+# Where this machine's packages come from.
+mirror=$(apt-get indextargets --format '$(SITE)' "Created-By: Packages" | sort -u | grep '/debian$' | head -1)/pool/main
 packages=(
     m/mesa/mesa-vulkan-drivers_25.0.7-2~bpo12+1_amd64.deb
     libd/libdrm/libdrm2_2.4.123-1~bpo12+1_amd64.deb
