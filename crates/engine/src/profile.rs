@@ -218,12 +218,7 @@ impl<E: Executor, Now: Fn() -> f64, Rest: AsyncFn()> Stopwatch<E, Now, Rest> {
             phase: Phase::Prefill,
             want,
         };
-        self.call(&step).await?;
-        let mut rounds = [0.0; ROUNDS];
-        for round in &mut rounds {
-            *round = self.round_ms(&step, CHUNKS_MS).await?;
-        }
-        Ok(median(rounds))
+        self.median_ms(&step).await
     }
 
     /// Generated columns after so many cached ones.
@@ -246,13 +241,24 @@ impl<E: Executor, Now: Fn() -> f64, Rest: AsyncFn()> Stopwatch<E, Now, Rest> {
                 Want::LastColumn
             },
         };
-        self.call(&step).await?;
+        self.median_ms(&step).await
+    }
+
+    /// ms per call: chunks back to back, generated columns after a rest.
+    async fn median_ms(&mut self, step: &Step) -> Result<f64, EngineError> {
+        self.call(step).await?;
         let mut rounds = [0.0; ROUNDS];
         for round in &mut rounds {
-            (self.rest)().await;
-            *round = self.round_ms(&step, COLUMNS_MS).await?;
+            *round = match step.phase {
+                Phase::Prefill => self.round_ms(step, CHUNKS_MS).await?,
+                Phase::Decode => {
+                    (self.rest)().await;
+                    self.round_ms(step, COLUMNS_MS).await?
+                }
+            };
         }
-        Ok(median(rounds))
+        rounds.sort_by(f64::total_cmp);
+        Ok(rounds[ROUNDS / 2])
     }
 
     /// Puts columns in the cache, chunk by chunk.
@@ -296,9 +302,4 @@ impl<E: Executor, Now: Fn() -> f64, Rest: AsyncFn()> Stopwatch<E, Now, Rest> {
         };
         self.executor.run(step, input, &mut self.out).await
     }
-}
-
-fn median(mut rounds: [f64; ROUNDS]) -> f64 {
-    rounds.sort_by(f64::total_cmp);
-    rounds[ROUNDS / 2]
 }
