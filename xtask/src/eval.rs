@@ -1,4 +1,4 @@
-//! `cargo xtask eval`: what a model file computes.
+//! Tools for models on disk, in a package of their own: whoever only serves the page need not build executors.
 
 use std::ffi::OsString;
 
@@ -7,21 +7,29 @@ use clap::Args;
 use crate::command::{program, succeed};
 use crate::error::Error;
 
-/// FILE --ids ..|--text .. [--executor cpu|gpu|burn] [--split N] [--json]; `-- --help` shows all.
+/// Handed on; `-- --help` shows all.
 #[derive(Args)]
 pub struct Options {
-    /// Handed on.
+    /// Of the tool.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
     arguments: Vec<OsString>,
 }
 
-/// A package of its own: whoever only serves the page need not build executors.
+/// Runs one of the package's programs.
 ///
 /// # Errors
 /// It could not be built, or failed and said why.
-pub fn run(options: &Options) -> Result<(), Error> {
+pub fn run(tool: &str, options: &Options) -> Result<(), Error> {
     let mut cargo = program("cargo");
-    cargo.args(["run", "--quiet", "--release", "--package", "eval"]);
+    cargo.args([
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        "eval",
+        "--bin",
+        tool,
+    ]);
     if options.arguments.iter().any(|argument| argument == "burn") {
         // Minutes to compile: only who asks for it waits.
         cargo.args(["--features", "burn"]);

@@ -4,7 +4,6 @@ mod bench;
 mod bugs;
 mod build;
 mod command;
-mod convert;
 mod e2e;
 mod error;
 mod eval;
@@ -40,10 +39,10 @@ enum Task {
     Build,
     /// Serve the page and a model; with --phones, let emulated phones answer.
     Run(run::Options),
-    /// Logits, greedy ids and perplexity of a model file or repository.
+    /// Logits, greedy ids and perplexity of a model: FILE --ids ..|--text .. [--executor cpu|gpu|burn] [--split N] [--json].
     Eval(eval::Options),
-    /// A Hugging Face repository as one GGUF file.
-    Convert(convert::Options),
+    /// A Hugging Face repository as one GGUF file: REPOSITORY OUT.gguf [--quantise keep|q8_0|q4_0].
+    Convert(eval::Options),
     /// Experiments to repeat.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -79,8 +78,8 @@ fn work(task: Task) -> Result<(), Error> {
     match task {
         Task::Build => build::build(),
         Task::Run(options) => run::run(&options),
-        Task::Eval(options) => eval::run(&options),
-        Task::Convert(options) => convert::run(&options),
+        Task::Eval(options) => eval::run("eval", &options),
+        Task::Convert(options) => eval::run("convert", &options),
         Task::Bench(bench) => bench::run(&bench),
         Task::MakeModel(options) => make_model::run(&options),
         Task::E2e(options) => e2e::run(&options),

@@ -1,17 +1,13 @@
 //! Tensors of a `pytorch_model.bin`: a zip archive whose pickle says which tensor lies where in which of its files. Everything is stored
 //! as it is, so a tensor is a range of bytes, as in a safetensors file.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::{Read, Seek, SeekFrom},
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, ops::Range};
 
 use model::{DType, ModelError, hugging_face::safetensors::Tensor};
 use rawzip::{CompressionMethod, RECOMMENDED_BUFFER_SIZE, ZipArchive};
 
 use crate::{
+    disk::Disk,
     error::Error,
     pickle::{self, Value},
 };
@@ -19,22 +15,26 @@ use crate::{
 /// Longest pickle that is read: it names tensors, it does not hold them.
 const MAX_PICKLE_BYTES: u64 = 1 << 28;
 
-/// Start and end of each file of the archive, by its name without the folder that all of them are in.
-type Places = BTreeMap<String, (u64, u64)>;
+/// Where each file of the archive lies, by its name without the folder that all of them are in.
+type Places = BTreeMap<String, Range<u64>>;
 
 /// Tensors by name. Those of integers, which no model here reads, are left out.
 ///
 /// # Errors
 /// No zip archive (before PyTorch 1.6 checkpoints were none), one that is compressed, a pickle that says something else than `torch.save`
 /// writes, or a tensor whose rows do not lie one after another.
-pub fn tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, Error> {
-    let places = places(path)?;
+pub fn tensors(disk: &mut Disk) -> Result<BTreeMap<String, Tensor>, Error> {
+    let places = places(disk)?;
     let place = places
         .get("data.pkl")
-        .ok_or_else(|| corrupt("it has no data.pkl".to_owned()))?;
-    let pickle = pickle::parse(&read(path, *place)?)?;
+        .ok_or_else(|| ModelError::corrupt("it has no data.pkl".to_owned()))?;
+    let length = place.end.saturating_sub(place.start);
+    if length > MAX_PICKLE_BYTES {
+        return Err(ModelError::corrupt(format!("its pickle claims {length} bytes")).into());
+    }
+    let pickle = pickle::parse(&disk.read(place.clone())?)?;
     let Value::Pairs(entries) = pickle else {
-        return Err(corrupt("its pickle is no dictionary".to_owned()).into());
+        return Err(ModelError::corrupt("its pickle is no dictionary".to_owned()).into());
     };
     let mut tensors = BTreeMap::new();
     for (name, value) in entries.iter() {
@@ -46,48 +46,27 @@ pub fn tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, Error> {
     Ok(tensors)
 }
 
-fn places(path: &Path) -> Result<Places, Error> {
-    let file = File::open(path).map_err(|error| Error::File {
-        path: PathBuf::from(path),
-        error,
-    })?;
+fn places(disk: &Disk) -> Result<Places, Error> {
     let no_zip = |error: rawzip::Error| {
-        corrupt(format!(
+        ModelError::corrupt(format!(
             "{error}; checkpoints from before PyTorch 1.6 have to be saved again"
         ))
     };
     let mut buffer = vec![0; RECOMMENDED_BUFFER_SIZE];
-    let archive = ZipArchive::from_file(file, &mut buffer).map_err(no_zip)?;
+    let archive = ZipArchive::from_file(disk.handle()?, &mut buffer).map_err(no_zip)?;
     let mut places = Places::new();
     let mut entries = archive.entries(&mut buffer);
     while let Some(entry) = entries.next_entry().map_err(no_zip)? {
         let name = String::from_utf8_lossy(entry.file_path().as_ref()).into_owned();
         if entry.compression_method() != CompressionMethod::STORE {
-            return Err(corrupt(format!("{name} in it is compressed")).into());
+            return Err(ModelError::corrupt(format!("{name} in it is compressed")).into());
         }
         let entry = archive.get_entry(entry.wayfinder()).map_err(no_zip)?;
         let inner = name.split_once('/').map_or(&*name, |(_, inner)| inner);
-        places.insert(inner.to_owned(), entry.compressed_data_range());
+        let (start, end) = entry.compressed_data_range();
+        places.insert(inner.to_owned(), start..end);
     }
     Ok(places)
-}
-
-fn read(path: &Path, (start, end): (u64, u64)) -> Result<Vec<u8>, Error> {
-    let length = end.saturating_sub(start);
-    if length > MAX_PICKLE_BYTES {
-        return Err(corrupt(format!("its pickle claims {length} bytes")).into());
-    }
-    let mut bytes = Vec::new();
-    let mut read = || {
-        let mut file = File::open(path)?;
-        file.seek(SeekFrom::Start(start))?;
-        file.take(length).read_to_end(&mut bytes)
-    };
-    read().map_err(|error| Error::File {
-        path: PathBuf::from(path),
-        error,
-    })?;
-    Ok(bytes)
 }
 
 /// A tensor of floating point numbers; `None` is something else.
@@ -111,10 +90,16 @@ fn tensor(name: &str, value: &Value, places: &Places) -> Result<Option<Tensor>, 
                 };
                 is_contiguous(&shape, &stride).then_some(())?;
                 let place = places.get(&format!("data/{key}"))?;
-                placed(dtype, u64::try_from(*offset).ok()?, &shape, *place)
+                let offset = u64::try_from(*offset)
+                    .ok()?
+                    .checked_mul(dtype.row_bytes(1)?)?;
+                let tensor = Tensor::at(dtype, &shape, place.start.checked_add(offset)?)?;
+                (tensor.range.end <= place.end).then_some(tensor)
             };
             let detail = || format!("its tensor {name} is not one piece of the file");
-            placed().map(Some).ok_or_else(|| corrupt(detail()))
+            placed()
+                .map(Some)
+                .ok_or_else(|| ModelError::corrupt(detail()))
         }
         _ => Ok(None),
     }
@@ -163,30 +148,6 @@ fn is_contiguous(shape: &[u64], stride: &[u64]) -> bool {
         })
 }
 
-fn placed(dtype: DType, offset: u64, shape: &[u64], place: (u64, u64)) -> Option<Tensor> {
-    let (cols, outer) = shape.split_last().unwrap_or((&1, &[]));
-    let rows = outer
-        .iter()
-        .try_fold(1_u64, |product, size| product.checked_mul(*size));
-    let size = |size: u64| u32::try_from(size).ok().filter(|size| *size > 0);
-    let (rows, cols) = (size(rows?)?, size(*cols)?);
-    let bytes = dtype.row_bytes(cols)?.checked_mul(u64::from(rows))?;
-    let start = place
-        .0
-        .checked_add(offset.checked_mul(dtype.row_bytes(1)?)?)?;
-    let end = start.checked_add(bytes)?;
-    (end <= place.1).then_some(Tensor {
-        dtype,
-        rows,
-        cols,
-        range: start..end,
-    })
-}
-
-fn corrupt(detail: String) -> ModelError {
-    ModelError::Corrupt { detail }
-}
-
 #[cfg(test)]
 #[allow(
     clippy::unwrap_used,
@@ -195,20 +156,25 @@ fn corrupt(detail: String) -> ModelError {
     reason = "tests say what they expect by panicking"
 )]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
-    fn fixture(name: &str) -> PathBuf {
+    fn fixture(name: &str) -> Disk {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/checkpoint");
-        folder.join(name)
+        Disk::open(&folder.join(name)).unwrap()
     }
 
     #[test]
     fn tensors_that_pythons_own_pickle_wrote_are_found() {
-        let expected = std::fs::read_to_string(fixture("expected.json")).unwrap();
+        let whole = |name| {
+            let mut disk = fixture(name);
+            disk.read(0..disk.bytes).unwrap()
+        };
         let expected: BTreeMap<String, (String, u32, u32, Vec<f32>)> =
-            serde_json::from_str(&expected).unwrap();
-        let file = std::fs::read(fixture("pytorch_model.bin")).unwrap();
-        let tensors = tensors(&fixture("pytorch_model.bin")).unwrap();
+            serde_json::from_slice(&whole("expected.json")).unwrap();
+        let file = whole("pytorch_model.bin");
+        let tensors = tensors(&mut fixture("pytorch_model.bin")).unwrap();
         assert!(tensors.keys().eq(expected.keys()), "{tensors:?}");
         for (name, (dtype, rows, cols, values)) in expected {
             let tensor = &tensors[&name];
@@ -230,17 +196,17 @@ mod tests {
 
     #[test]
     fn what_is_not_one_piece_is_refused() {
-        let refused = tensors(&fixture("transposed.bin")).unwrap_err();
+        let refused = tensors(&mut fixture("transposed.bin")).unwrap_err();
         assert!(refused.to_string().contains("turned"), "{refused}");
-        let no_zip = tensors(&fixture("expected.json")).unwrap_err();
+        let no_zip = tensors(&mut fixture("expected.json")).unwrap_err();
         assert_eq!(no_zip.code(), "model.corrupt");
     }
 
     #[test]
     fn a_pickle_that_is_cut_off_or_changed_is_an_error_or_another_value() {
-        let path = fixture("pytorch_model.bin");
-        let places = places(&path).unwrap();
-        let good = read(&path, places["data.pkl"]).unwrap();
+        let mut disk = fixture("pytorch_model.bin");
+        let places = places(&disk).unwrap();
+        let good = disk.read(places["data.pkl"].clone()).unwrap();
         for length in 0..good.len() {
             pickle::parse(&good[..length]).unwrap_err();
         }

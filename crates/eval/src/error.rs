@@ -1,6 +1,10 @@
 //! What can go wrong.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use engine::EngineError;
 use model::{ClassError, ModelError};
@@ -38,6 +42,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// What the system said of a file.
+    pub fn of_file(path: &Path) -> impl Fn(io::Error) -> Self {
+        move |error| Self::File {
+            path: path.to_owned(),
+            error,
+        }
+    }
+
     /// Stable code.
     pub const fn code(&self) -> &'static str {
         match self {
@@ -57,6 +69,17 @@ impl Error {
             Self::Engine(error) => error.remedy(),
             Self::Text(error) => error.remedy(),
             Self::Class(_) | Self::Question { .. } => "See cargo xtask eval --help.",
+        }
+    }
+}
+
+/// How a tool ends, after its failure was told.
+pub fn exit(result: &Result<(), Error>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error[{}]: {error}\n  {}", error.code(), error.remedy());
+            ExitCode::FAILURE
         }
     }
 }

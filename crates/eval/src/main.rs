@@ -10,8 +10,13 @@ use engine::{
     CpuExecutor, EngineError, Executor, Setup,
     gpu::{GpuDevice, GpuExecutor},
 };
-use eval::{error::Error, source::Source, tokenizer};
-use model::{Graph, NumericClass, WireDtype, arch, hugging_face::Target};
+use eval::{
+    error::{Error, exit},
+    quantise::Quantise,
+    source::Source,
+    tokenizer,
+};
+use model::{Graph, NumericClass, WireDtype, arch};
 use text::{Tokenizer, Vocabulary};
 
 use self::{
@@ -75,33 +80,12 @@ enum Wire {
     F16,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-#[allow(non_camel_case_types, reason = "as people write them")]
-enum Quantise {
-    Keep,
-    #[value(name = "q8_0")]
-    Q8_0,
-    #[value(name = "q4_0")]
-    Q4_0,
-}
-
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error[{}]: {error}\n  {}", error.code(), error.remedy());
-            ExitCode::FAILURE
-        }
-    }
+    exit(&run(&Options::parse()))
 }
 
 fn run(options: &Options) -> Result<(), Error> {
-    let target = match options.quantise {
-        Quantise::Keep => Target::Keep,
-        Quantise::Q8_0 => Target::Q8_0,
-        Quantise::Q4_0 => Target::Q4_0,
-    };
-    let mut source = Source::open(&options.file, target)?;
+    let mut source = Source::open(&options.file, options.quantise.into())?;
     let graph = Arc::new(arch::build(&source.header)?);
     let ids = match &options.text {
         Some(text) => {

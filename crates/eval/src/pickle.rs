@@ -61,7 +61,7 @@ impl<'a> Machine<'a> {
                 other => self.step(other)?,
             }
             if self.stack.len().max(self.marks.len()) > MAX_VALUES {
-                return Err(corrupt("its pickle is too large"));
+                return Err(ModelError::corrupt("its pickle is too large"));
             }
         }
     }
@@ -156,7 +156,9 @@ impl<'a> Machine<'a> {
             }
             // Attributes of an object.
             b'b' => self.pop().map(drop),
-            other => Err(corrupt(&format!("its pickle has the opcode {other:#04x}"))),
+            other => Err(ModelError::corrupt(format!(
+                "its pickle has the opcode {other:#04x}"
+            ))),
         }
     }
 
@@ -168,18 +170,19 @@ impl<'a> Machine<'a> {
     fn pop(&mut self) -> Result<Value, ModelError> {
         self.stack
             .pop()
-            .ok_or_else(|| corrupt("its pickle takes what it has not put"))
+            .ok_or_else(|| ModelError::corrupt("its pickle takes what it has not put"))
     }
 
     fn since_mark(&mut self) -> Result<Vec<Value>, ModelError> {
         let mark = self.marks.pop().filter(|mark| *mark <= self.stack.len());
-        let mark = mark.ok_or_else(|| corrupt("its pickle lacks a mark"))?;
+        let mark = mark.ok_or_else(|| ModelError::corrupt("its pickle lacks a mark"))?;
         Ok(self.stack.split_off(mark))
     }
 
     fn tuple(&mut self, count: usize) -> Result<(), ModelError> {
         let start = self.stack.len().checked_sub(count);
-        let start = start.ok_or_else(|| corrupt("its pickle takes what it has not put"))?;
+        let start =
+            start.ok_or_else(|| ModelError::corrupt("its pickle takes what it has not put"))?;
         let items = self.stack.split_off(start);
         self.push(Value::Items(Rc::new(items)))
     }
@@ -187,7 +190,7 @@ impl<'a> Machine<'a> {
     fn append(&mut self, more: Vec<Value>) -> Result<(), ModelError> {
         match self.stack.last_mut() {
             Some(Value::Items(items)) => Rc::make_mut(items).extend(more),
-            _ => return Err(corrupt("its pickle appends to what is no list")),
+            _ => return Err(ModelError::corrupt("its pickle appends to what is no list")),
         }
         Ok(())
     }
@@ -199,7 +202,11 @@ impl<'a> Machine<'a> {
             Some(Value::Pairs(all)) => Rc::make_mut(all).extend(pairs),
             // A class of somebody's own that is filled like a dictionary: not ours.
             Some(Value::Called(_)) => drop(pairs.last()),
-            _ => return Err(corrupt("its pickle fills what is no dictionary")),
+            _ => {
+                return Err(ModelError::corrupt(
+                    "its pickle fills what is no dictionary",
+                ));
+            }
         }
         Ok(())
     }
@@ -211,14 +218,14 @@ impl<'a> Machine<'a> {
         let mut all = [if negative { 0xff } else { 0 }; 8];
         let target = all.get_mut(..bytes.len());
         target
-            .ok_or_else(|| corrupt("its pickle has a number of more than 64 bits"))?
+            .ok_or_else(|| ModelError::corrupt("its pickle has a number of more than 64 bits"))?
             .copy_from_slice(bytes);
         self.push(Value::Integer(i64::from_le_bytes(all)))
     }
 
     fn text(&mut self, length: usize) -> Result<(), ModelError> {
         let text = core::str::from_utf8(self.slice(length)?);
-        let text = text.map_err(|_| corrupt("its pickle has text that is none"))?;
+        let text = text.map_err(|_| ModelError::corrupt("its pickle has text that is none"))?;
         self.push(Value::Text(text.into()))
     }
 
@@ -232,14 +239,16 @@ impl<'a> Machine<'a> {
 
     fn remember(&mut self, slot: u32) -> Result<(), ModelError> {
         let last = self.stack.last().cloned();
-        let last = last.ok_or_else(|| corrupt("its pickle remembers nothing"))?;
+        let last = last.ok_or_else(|| ModelError::corrupt("its pickle remembers nothing"))?;
         self.memo.insert(slot, last);
         Ok(())
     }
 
     fn recall(&mut self, slot: u32) -> Result<(), ModelError> {
         let value = self.memo.get(&slot).cloned();
-        self.push(value.ok_or_else(|| corrupt("its pickle recalls what it never knew"))?)
+        self.push(
+            value.ok_or_else(|| ModelError::corrupt("its pickle recalls what it never knew"))?,
+        )
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N], ModelError> {
@@ -256,11 +265,5 @@ impl<'a> Machine<'a> {
 }
 
 fn cut_off() -> ModelError {
-    corrupt("its pickle is cut off")
-}
-
-fn corrupt(detail: &str) -> ModelError {
-    ModelError::Corrupt {
-        detail: detail.to_owned(),
-    }
+    ModelError::corrupt("its pickle is cut off")
 }

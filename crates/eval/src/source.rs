@@ -2,8 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
-    io::{Read, Seek, SeekFrom},
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -17,7 +15,11 @@ use model::{
     },
 };
 
-use crate::{checkpoint, error::Error};
+use crate::{
+    checkpoint,
+    disk::{Disk, read},
+    error::Error,
+};
 
 /// First read of a header.
 const FIRST_BYTES: u64 = 1 << 20;
@@ -32,12 +34,6 @@ pub struct Source {
 enum Files {
     Gguf(Disk),
     Repository(VirtualFile, Vec<Disk>),
-}
-
-struct Disk {
-    path: PathBuf,
-    file: File,
-    bytes: u64,
 }
 
 impl Source {
@@ -81,8 +77,8 @@ impl Source {
         for path in weight_files(folder)? {
             let mut disk = Disk::open(&path)?;
             tensors.push(match path.extension().is_some_and(|end| end == "bin") {
-                true => checkpoint::tensors(&path)?,
-                false => disk.safetensors()?,
+                true => checkpoint::tensors(&mut disk)?,
+                false => safetensors(&mut disk)?,
             });
             disks.push(disk);
         }
@@ -150,59 +146,12 @@ fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     })
 }
 
-impl Disk {
-    fn open(path: &Path) -> Result<Self, Error> {
-        let failed = |error| Error::File {
-            path: path.to_owned(),
-            error,
-        };
-        let file = File::open(path).map_err(failed)?;
-        let bytes = file.metadata().map_err(failed)?.len();
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-            bytes,
-        })
-    }
-
-    fn safetensors(&mut self) -> Result<BTreeMap<String, Tensor>, Error> {
-        let length = self.read(0..safetensors::LENGTH_BYTES.min(self.bytes))?;
-        let length = length.first_chunk().ok_or_else(|| ModelError::Corrupt {
-            detail: "a file of it is empty".to_owned(),
-        })?;
-        let header_bytes = safetensors::header_bytes(*length)?.min(self.bytes);
-        Ok(safetensors::parse(
-            &self.read(0..header_bytes)?,
-            self.bytes,
-        )?)
-    }
-
-    fn read(&mut self, range: Range<u64>) -> Result<Vec<u8>, Error> {
-        let len = range.end.saturating_sub(range.start);
-        let mut bytes = Vec::new();
-        let mut read = || {
-            self.file.seek(SeekFrom::Start(range.start))?;
-            (&self.file).take(len).read_to_end(&mut bytes)
-        };
-        let failed = |error| Error::File {
-            path: self.path.clone(),
-            error,
-        };
-        if read().map_err(failed)? as u64 != len {
-            return Err(ModelError::Truncated {
-                what: "the file".to_owned(),
-                needed_bytes: range.end,
-                file_bytes: self.bytes,
-            }
-            .into());
-        }
-        Ok(bytes)
-    }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|error| Error::File {
-        path: path.to_owned(),
-        error,
-    })
+fn safetensors(disk: &mut Disk) -> Result<BTreeMap<String, Tensor>, Error> {
+    let length = disk.read(0..safetensors::LENGTH_BYTES.min(disk.bytes))?;
+    let length = length
+        .first_chunk()
+        .ok_or_else(|| ModelError::corrupt("a file of it is empty"))?;
+    let header_bytes = safetensors::header_bytes(*length)?.min(disk.bytes);
+    let header = disk.read(0..header_bytes)?;
+    Ok(safetensors::parse(&header, disk.bytes)?)
 }

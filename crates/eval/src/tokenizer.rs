@@ -1,11 +1,11 @@
 //! The vocabulary of a repository on disk, whichever of its usual files it has.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use serde_json::{Value, json};
 use text::Vocabulary;
 
-use crate::error::Error;
+use crate::{disk::read, error::Error};
 
 /// From `tokenizer.json`, else from `vocab.json` and `merges.txt` (byte-level BPE), else from `tokenizer.model` (SentencePiece);
 /// `tokenizer_config.json` adds to each.
@@ -13,18 +13,17 @@ use crate::error::Error;
 /// # Errors
 /// None of these files, or one that says something unknown.
 pub fn vocabulary(folder: &Path) -> Result<Vocabulary, Error> {
-    let config = folder.join("tokenizer_config.json");
-    let config = match config.exists() {
-        true => Some(text(&config)?),
+    let has = |name: &str| folder.join(name).exists();
+    let config = match has("tokenizer_config.json") {
+        true => Some(text(&folder.join("tokenizer_config.json"))?),
         false => None,
     };
-    let has = |name: &str| folder.join(name).exists();
     if !has("tokenizer.json") && has("vocab.json") && has("merges.txt") {
         let tokenizer = byte_level(folder)?.to_string();
         return Ok(Vocabulary::of_hugging_face(&tokenizer, config.as_deref())?);
     }
     if !has("tokenizer.json") && has("tokenizer.model") {
-        let model = bytes(&folder.join("tokenizer.model"))?;
+        let model = read(&folder.join("tokenizer.model"))?;
         return Ok(Vocabulary::of_sentence_piece(&model, config.as_deref())?);
     }
     let tokenizer = text(&folder.join("tokenizer.json"))?;
@@ -67,12 +66,5 @@ fn json_of(path: &Path) -> Result<Value, Error> {
 }
 
 fn text(path: &Path) -> Result<String, Error> {
-    Ok(String::from_utf8_lossy(&bytes(path)?).into_owned())
-}
-
-fn bytes(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|error| Error::File {
-        path: path.to_owned(),
-        error,
-    })
+    Ok(String::from_utf8_lossy(&read(path)?).into_owned())
 }

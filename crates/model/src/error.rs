@@ -81,6 +81,13 @@ pub enum ModelError {
 }
 
 impl ModelError {
+    /// A file that contradicts itself, in words that go on after its name.
+    pub fn corrupt(detail: impl Into<String>) -> Self {
+        Self::Corrupt {
+            detail: detail.into(),
+        }
+    }
+
     /// Stable code for programs and bug reports.
     pub const fn code(&self) -> &'static str {
         match self {

@@ -124,11 +124,11 @@ fn header(reader: &mut Reader, file_bytes: Option<u64>) -> Result<Header, End> {
         .u32("general.alignment")
         .unwrap_or(DEFAULT_ALIGNMENT);
     if !alignment.is_power_of_two() || alignment > 1 << 16 {
-        return Err(corrupt(format!("an alignment of {alignment}")).into());
+        return Err(ModelError::corrupt(format!("an alignment of {alignment}")).into());
     }
     let data_start = header_bytes
         .checked_next_multiple_of(u64::from(alignment))
-        .ok_or_else(|| corrupt("its header is too long".to_owned()))?;
+        .ok_or_else(|| ModelError::corrupt("its header is too long".to_owned()))?;
     let tensors: Result<Vec<_>, _> = announced
         .into_iter()
         .map(|tensor| tensor.place(data_start, alignment))
@@ -146,13 +146,16 @@ fn header(reader: &mut Reader, file_bytes: Option<u64>) -> Result<Header, End> {
 fn check_layout(tensors: &[Tensor], file_bytes: Option<u64>) -> Result<(), ModelError> {
     let mut names = BTreeSet::new();
     if let Some(twice) = tensors.iter().find(|tensor| !names.insert(&tensor.name)) {
-        return Err(corrupt(format!("tensor {} appears twice", twice.name)));
+        return Err(ModelError::corrupt(format!(
+            "tensor {} appears twice",
+            twice.name
+        )));
     }
     let mut by_offset: Vec<_> = tensors.iter().collect();
     by_offset.sort_by_key(|tensor| tensor.range.start);
     for (tensor, next) in by_offset.iter().zip(by_offset.iter().skip(1)) {
         if next.range.start < tensor.range.end {
-            return Err(corrupt(format!(
+            return Err(ModelError::corrupt(format!(
                 "tensors {} and {} overlap",
                 tensor.name, next.name
             )));
@@ -183,7 +186,10 @@ impl Announced {
         let name = reader.string()?;
         let dimension_count = reader.u32()?;
         if dimension_count == 0 || dimension_count > MAX_DIMENSIONS {
-            return Err(corrupt(format!("tensor {name} has {dimension_count} dimensions")).into());
+            return Err(ModelError::corrupt(format!(
+                "tensor {name} has {dimension_count} dimensions"
+            ))
+            .into());
         }
         let cols = reader.u64()?;
         let mut rows = 1_u64;
@@ -198,7 +204,7 @@ impl Announced {
                 .filter(|elements| *elements > 0)
         };
         let (Some(rows), Some(cols)) = (size(rows), size(cols)) else {
-            return Err(corrupt(format!("tensor {name} is {rows} x {cols}")).into());
+            return Err(ModelError::corrupt(format!("tensor {name} is {rows} x {cols}")).into());
         };
         let dtype = DType::from_gguf(type_code).ok_or(ModelError::TensorType {
             tensor: name.clone(),
@@ -224,7 +230,7 @@ impl Announced {
         let bytes = dtype
             .row_bytes(cols)
             .ok_or_else(|| {
-                corrupt(format!(
+                ModelError::corrupt(format!(
                     "a row of tensor {name} is no whole number of blocks"
                 ))
             })?
@@ -236,7 +242,9 @@ impl Announced {
             .zip(bytes)
             .and_then(|(start, bytes)| start.checked_add(bytes));
         let (Some(start), Some(end)) = (start, end) else {
-            return Err(corrupt(format!("tensor {name} lies at {offset}")));
+            return Err(ModelError::corrupt(format!(
+                "tensor {name} lies at {offset}"
+            )));
         };
         Ok(Tensor {
             name,
@@ -246,8 +254,4 @@ impl Announced {
             range: start..end,
         })
     }
-}
-
-fn corrupt(detail: String) -> ModelError {
-    ModelError::Corrupt { detail }
 }

@@ -25,6 +25,23 @@ pub struct Tensor {
     pub range: Range<u64>,
 }
 
+impl Tensor {
+    /// A tensor of this shape whose bytes begin at `start`; `None` if it has no elements, or too many.
+    pub fn at(dtype: DType, shape: &[u64], start: u64) -> Option<Self> {
+        let (cols, outer) = shape.split_last().unwrap_or((&1, &[]));
+        let product = |product: u64, size: &u64| product.checked_mul(*size);
+        let size = |size: u64| u32::try_from(size).ok().filter(|size| *size > 0);
+        let (rows, cols) = (size(outer.iter().try_fold(1, product)?)?, size(*cols)?);
+        let bytes = dtype.row_bytes(cols)?.checked_mul(u64::from(rows))?;
+        Some(Self {
+            dtype,
+            rows,
+            cols,
+            range: start..start.checked_add(bytes)?,
+        })
+    }
+}
+
 #[derive(Deserialize)]
 struct Entry {
     dtype: String,
@@ -39,7 +56,9 @@ struct Entry {
 pub fn header_bytes(length: [u8; 8]) -> Result<u64, ModelError> {
     let bytes = u64::from_le_bytes(length);
     if bytes > MAX_HEADER_BYTES {
-        return Err(corrupt(format!("its header claims {bytes} bytes")));
+        return Err(ModelError::corrupt(format!(
+            "its header claims {bytes} bytes"
+        )));
     }
     Ok(LENGTH_BYTES + bytes)
 }
@@ -52,21 +71,21 @@ pub fn header_bytes(length: [u8; 8]) -> Result<u64, ModelError> {
 pub fn parse(header: &[u8], file_bytes: u64) -> Result<BTreeMap<String, Tensor>, ModelError> {
     let (length, json) = header
         .split_first_chunk::<8>()
-        .ok_or_else(|| corrupt("its header is too short".to_owned()))?;
+        .ok_or_else(|| ModelError::corrupt("its header is too short".to_owned()))?;
     let data_start = header_bytes(*length)?;
     let json = usize::try_from(data_start - LENGTH_BYTES)
         .ok()
         .and_then(|len| json.get(..len))
-        .ok_or_else(|| corrupt("its header is cut off".to_owned()))?;
+        .ok_or_else(|| ModelError::corrupt("its header is cut off".to_owned()))?;
     let entries: BTreeMap<String, serde_json::Value> =
-        serde_json::from_slice(json).map_err(|error| corrupt(error.to_string()))?;
+        serde_json::from_slice(json).map_err(|error| ModelError::corrupt(error.to_string()))?;
     let mut tensors = BTreeMap::new();
     for (name, entry) in entries {
         if name == "__metadata__" {
             continue;
         }
         let entry: Entry = serde_json::from_value(entry)
-            .map_err(|error| corrupt(format!("tensor {name}: {error}")))?;
+            .map_err(|error| ModelError::corrupt(format!("tensor {name}: {error}")))?;
         if let Some(tensor) = entry.place(&name, data_start, file_bytes)? {
             tensors.insert(name, tensor);
         }
@@ -95,33 +114,18 @@ impl Entry {
                 });
             }
         };
-        let (cols, outer) = self.shape.split_last().unwrap_or((&1, &[]));
-        let product = |product: u64, size: &u64| product.checked_mul(*size);
-        let rows = outer.iter().try_fold(1, product);
-        let size = |size: Option<u64>| u32::try_from(size?).ok().filter(|size| *size > 0);
         let [start, end] = self
             .data_offsets
             .map(|offset| data_start.checked_add(offset));
         let placed = || {
-            let (rows, cols) = (size(rows)?, size(Some(*cols))?);
-            let range = start?..end?;
-            let bytes = dtype.row_bytes(cols)?.checked_mul(u64::from(rows))?;
-            let fits = range.end.checked_sub(range.start) == Some(bytes) && range.end <= file_bytes;
-            fits.then_some(Tensor {
-                dtype,
-                rows,
-                cols,
-                range,
-            })
+            let tensor = Tensor::at(dtype, &self.shape, start?)?;
+            let fits = tensor.range.end == end? && tensor.range.end <= file_bytes;
+            fits.then_some(tensor)
         };
         let placed = placed().ok_or_else(|| {
             let (shape, offsets) = (&self.shape, self.data_offsets);
-            corrupt(format!("tensor {name} is {shape:?} at {offsets:?}"))
+            ModelError::corrupt(format!("tensor {name} is {shape:?} at {offsets:?}"))
         })?;
         Ok(Some(placed))
     }
-}
-
-fn corrupt(detail: String) -> ModelError {
-    ModelError::Corrupt { detail }
 }
