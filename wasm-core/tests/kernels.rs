@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use engine::{
-    gpu::{GpuDevice, GpuExecutor, LinearKernels},
+    gpu::{Arithmetic, GpuDevice, GpuExecutor, LinearKernels, Variant},
     self_test,
 };
 use model::{DType, Graph, NumericClass, WireDtype, arch, gguf};
@@ -26,11 +26,10 @@ fn graph_of(dtype: DType) -> Graph {
     graph
 }
 
-async fn compare(kernels: LinearKernels) {
-    let device = GpuDevice::request("kernel test").await.unwrap();
-    let device = device.with_linear_kernels(kernels);
-    // Every storage type is tested natively; here it is the browser's compiler that may see things otherwise.
-    for dtype in [DType::F32, DType::Q8_0, DType::Q4_1] {
+/// Every storage type is tested natively; here it is the browser's compiler that may see things otherwise.
+async fn compare(device: &GpuDevice, variant: Variant, dtypes: &[DType]) {
+    let device = device.clone().with_variant(variant);
+    for dtype in dtypes.iter().copied() {
         let class = NumericClass {
             wire: WireDtype::F16Scaled,
             chunk_columns: NumericClass::DEFAULT_CHUNK_COLUMNS,
@@ -38,16 +37,45 @@ async fn compare(kernels: LinearKernels) {
         };
         let make = async |setup| GpuExecutor::new(&device, setup);
         let tested = self_test::run(&graph_of(dtype), class, make).await;
-        assert!(tested.is_ok(), "{dtype:?}: {tested:?}");
+        assert!(tested.is_ok(), "{variant}, {dtype:?}: {tested:?}");
     }
+}
+
+async fn device() -> GpuDevice {
+    GpuDevice::request("kernel test").await.unwrap()
 }
 
 #[wasm_bindgen_test]
 async fn the_kernels_of_hardware_compute_what_the_cpu_does() {
-    compare(LinearKernels::Parallel).await;
+    let plain = Variant::plain(LinearKernels::Parallel);
+    compare(
+        &device().await,
+        plain,
+        &[DType::F32, DType::Q8_0, DType::Q4_1],
+    )
+    .await;
 }
 
 #[wasm_bindgen_test]
 async fn the_kernels_of_software_adapters_do_too() {
-    compare(LinearKernels::Serial).await;
+    let plain = Variant::plain(LinearKernels::Serial);
+    compare(
+        &device().await,
+        plain,
+        &[DType::F32, DType::Q8_0, DType::Q4_1],
+    )
+    .await;
+}
+
+#[wasm_bindgen_test]
+async fn every_other_arithmetic_of_this_browser_does_too() {
+    let device = device().await;
+    let offered = device.offers().variants().into_iter();
+    let others: Vec<_> = offered
+        .filter(|variant| variant.arithmetic != Arithmetic::Float)
+        .collect();
+    assert!(!others.is_empty(), "not even integers");
+    for variant in others {
+        compare(&device, variant, &[DType::Q8_0, DType::Q4_1]).await;
+    }
 }

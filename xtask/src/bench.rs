@@ -46,6 +46,9 @@ pub struct Engine {
     /// A matrix of so many rows and columns in every storage type, too: ROWSxCOLUMNS; the GPU executor only.
     #[arg(long)]
     matrix: Option<String>,
+    /// The whole model with every variant of the kernels that the adapter may run, too; the GPU executor only.
+    #[arg(long)]
+    variants: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -95,6 +98,9 @@ fn native(options: &Engine) -> Command {
     cargo.arg("--model").arg(&options.model);
     if let Some(matrix) = &options.matrix {
         cargo.args(["--matrix", matrix]);
+    }
+    if options.variants {
+        cargo.arg("--variants");
     }
     cargo
 }

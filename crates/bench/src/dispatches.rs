@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use engine::{
     EngineError, Executor, Input, Phase, Setup, Step, Want,
-    gpu::{GpuDevice, GpuExecutor, LinearKernels},
+    gpu::{GpuDevice, GpuExecutor, LinearKernels, Variant},
     miniature::miniature,
     synthetic,
 };
@@ -17,8 +17,8 @@ use model::{Graph, NumericClass, UnitRange, WireDtype};
 pub async fn per_layer(graph: &Graph, device: &GpuDevice) -> Result<[u64; 2], EngineError> {
     let mut counts = [0; 2];
     let kernels = [LinearKernels::Parallel, LinearKernels::Serial];
-    for (count, kernels) in counts.iter_mut().zip(kernels) {
-        let device = device.clone().with_linear_kernels(kernels);
+    for (count, linear) in counts.iter_mut().zip(kernels) {
+        let device = device.clone().with_variant(Variant::plain(linear));
         *count = of_layers(graph, 2, &device).await? - of_layers(graph, 1, &device).await?;
     }
     Ok(counts)

@@ -31,6 +31,17 @@ pub struct Report {
     pub kernels: Vec<KernelSpeed>,
     /// The model as a whole.
     pub tokens: TokenSpeed,
+    /// The same with each variant of a GPU's kernels, by its name; empty where nobody asked.
+    pub variants: Vec<(String, TokenSpeed)>,
+}
+
+/// What is measured of a GPU besides the model's matrices and the model as a whole.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct More {
+    /// One of so many rows and columns in every storage type.
+    pub matrix: Option<(u32, u32)>,
+    /// The model with every variant of the kernels that the adapter may run.
+    pub variants: bool,
 }
 
 /// 10^9 bytes per second.
@@ -64,24 +75,24 @@ pub async fn measure_cpu(graph: &Graph, now_ms: impl Fn() -> f64) -> Result<Repo
         bandwidth: None,
         kernels: kernels::measure(kernels::of_model(graph), ON_CPU, &make, &now_ms).await?,
         tokens: tokens::measure(graph, &make, &now_ms).await?.0,
+        variants: Vec::new(),
     })
 }
 
-/// Measures the GPU executor, and besides the model's matrices one of `matrix` rows and columns in every storage type. `now_ms`
-/// counts up.
+/// Measures the GPU executor. `now_ms` counts up.
 ///
 /// # Errors
 /// No adapter; whatever the executor says.
 pub async fn measure_gpu(
     graph: &Graph,
-    matrix: Option<(u32, u32)>,
+    more: More,
     now_ms: impl Fn() -> f64,
 ) -> Result<Report, EngineError> {
     let device = GpuDevice::request("bench").await?;
     let moved = bandwidth::measure(&device, &now_ms).await?;
     let make = async |setup: Setup| GpuExecutor::new(&device, setup);
-    let shapes =
-        kernels::of_model(graph).chain(matrix.into_iter().flat_map(kernels::of_every_type));
+    let matrix = more.matrix.into_iter().flat_map(kernels::of_every_type);
+    let shapes = kernels::of_model(graph).chain(matrix);
     let kernels = kernels::measure(shapes, ON_GPU, &make, &now_ms).await?;
     let (mut tokens, mut executor) = tokens::measure(graph, &make, &now_ms).await?;
     let before = (executor.dispatches(), device.objects_created());
@@ -89,14 +100,23 @@ pub async fn measure_gpu(
     tokens.dispatches_per_token = Some(executor.dispatches() - before.0);
     tokens.objects_per_token = Some(device.objects_created() - before.1);
     tokens.dispatches_per_layer = Some(dispatches::per_layer(graph, &device).await?);
+    let mut variants = Vec::new();
+    let offered = device.offers().variants().into_iter();
+    for variant in offered.filter(|_| more.variants) {
+        let device = device.clone().with_variant(variant);
+        let make = async |setup: Setup| GpuExecutor::new(&device, setup);
+        let (speed, _) = tokens::measure(graph, &make, &now_ms).await?;
+        variants.push((variant.to_string(), speed));
+    }
     Ok(Report {
-        executor: device.adapter_name(),
+        executor: format!("{}, {}", device.adapter_name(), device.variant()),
         bandwidth: Some(Bandwidth {
             copy_gigabytes_per_s: moved.copy_gigabytes_per_s,
             read_gigabytes_per_s: moved.read_gigabytes_per_s,
         }),
         kernels,
         tokens,
+        variants,
     })
 }
 

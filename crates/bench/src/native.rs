@@ -2,7 +2,7 @@
 
 use std::{fs::File, io::Read, path::PathBuf, process::ExitCode, time::Instant};
 
-use bench::Report;
+use bench::{More, Report};
 use clap::{Parser, ValueEnum};
 use engine::EngineError;
 use model::ModelError;
@@ -23,6 +23,9 @@ struct Options {
     /// A matrix of so many rows and columns in every storage type, too: ROWSxCOLUMNS; the GPU executor only.
     #[arg(long, value_parser = shape)]
     matrix: Option<(u32, u32)>,
+    /// The whole model with every variant of the kernels that the adapter may run, too; the GPU executor only.
+    #[arg(long)]
+    variants: bool,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -70,7 +73,13 @@ fn run(options: &Options) -> Result<String, Error> {
     let report: Report = pollster::block_on(async {
         match options.executor {
             Kind::Cpu => bench::measure_cpu(&graph, cpu_ms).await,
-            Kind::Gpu => bench::measure_gpu(&graph, options.matrix, wall_ms).await,
+            Kind::Gpu => {
+                let more = More {
+                    matrix: options.matrix,
+                    variants: options.variants,
+                };
+                bench::measure_gpu(&graph, more, wall_ms).await
+            }
         }
     })?;
     match options.json {

@@ -2,7 +2,7 @@
 
 use core::fmt::{Display, Formatter, Result};
 
-use crate::Report;
+use crate::{Report, TokenSpeed};
 
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
@@ -54,6 +54,20 @@ impl Display for Report {
                 f,
                 "a layer has {hardware} dispatches with the kernels for hardware, {software} with those for software adapters"
             )?;
+        }
+        if !self.variants.is_empty() {
+            writeln!(
+                f,
+                "\n| variant | prefill tok/s | decode tok/s |\n|---|---|---|"
+            )?;
+        }
+        for (variant, speed) in &self.variants {
+            let TokenSpeed {
+                prefill_tokens_per_s: prefill,
+                decode_tokens_per_s: decode,
+                ..
+            } = speed;
+            writeln!(f, "| {variant} | {prefill:.1} | {decode:.1} |")?;
         }
         Ok(())
     }

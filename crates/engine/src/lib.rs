@@ -4,6 +4,7 @@
 
 #[cfg(feature = "burn")]
 pub mod burn;
+pub mod choice;
 pub mod cpu;
 pub mod error;
 pub mod executor;

@@ -24,6 +24,11 @@ const ROUNDS: usize = 5;
 const CHUNKS_MS: f64 = 3.0;
 /// The same for generated columns: hardly ever more than one call, which finds caches as cold as a token does.
 const COLUMNS_MS: f64 = 0.5;
+/// A short question and its answer, for comparisons.
+const PROMPT_CHUNKS: f64 = 3.0;
+const ANSWER_COLUMNS: f64 = 100.0;
+/// How long each of their steps is repeated.
+const ROUGHLY_MS: f64 = 15.0;
 /// Chunks in the cache when attention is measured once more: what a cached column costs shows only behind many.
 const LONG_CHUNKS: u32 = 8;
 
@@ -55,36 +60,14 @@ pub async fn measure<E: Executor>(
     now_ms: impl Fn() -> f64,
     rest: impl AsyncFn(),
 ) -> Result<EngineProfileNumbers, EngineError> {
-    let copies = copies(graph)?;
-    let miniature = Arc::new(miniature(graph, copies)?);
-    let kinds = unit_kinds(graph)?;
-    let stages = stages(&miniature);
+    let Measured {
+        mut stopwatch,
+        miniature,
+        kinds,
+        stages,
+        columns,
+    } = Measured::load(graph, class, make, now_ms, rest).await?;
     let embedding = UnitRange { start: 0, end: 1 };
-    let columns = Columns::of(class);
-    let class = NumericClass {
-        context_columns: columns.context,
-        ..class
-    };
-    let setup = Setup {
-        graph: Arc::clone(&miniature),
-        stages: stages.clone(),
-        class,
-        slots: 1,
-    };
-    let mut executor = make(setup).await?;
-    synthetic::load(&mut executor, &miniature, &stages)?;
-    executor.finish_loading().await?;
-
-    let mut stopwatch = Stopwatch {
-        executor,
-        now_ms,
-        rest,
-        chunk_columns: class.chunk_columns,
-        hidden_width: miniature.hidden_width as usize,
-        tokens: synthetic::tokens(&miniature, class.chunk_columns),
-        hidden: synthetic::hidden(&miniature, class.chunk_columns),
-        out: Vec::new(),
-    };
     let ms_per_call = stopwatch.decode_ms(embedding, columns.few, 1).await?;
     let mut numbers = EngineProfileNumbers {
         decode_ms_per_unit: BTreeMap::new(),
@@ -121,6 +104,93 @@ pub async fn measure<E: Executor>(
         }
     }
     Ok(numbers)
+}
+
+/// How long a short answer takes in a block of the model, ms: [`PROMPT_CHUNKS`] chunks of prompt and [`ANSWER_COLUMNS`] generated
+/// columns, back to back. Quicker than [`measure`] and good enough to compare variants of an executor.
+///
+/// # Errors
+/// Whatever the executor says.
+pub async fn short_answer_ms<E: Executor>(
+    graph: &Graph,
+    class: NumericClass,
+    make: impl AsyncFnOnce(Setup) -> Result<E, EngineError>,
+    now_ms: impl Fn() -> f64,
+) -> Result<f64, EngineError> {
+    let Measured {
+        mut stopwatch,
+        kinds,
+        stages,
+        columns,
+        ..
+    } = Measured::load(graph, class, make, now_ms, async || {}).await?;
+    let mut answer_ms = 0.0;
+    for (kind, stage) in kinds.into_iter().zip(stages) {
+        if matches!(kind, UnitKind::Embedding | UnitKind::Head) {
+            continue;
+        }
+        let chunk = stopwatch.chunk_step(stage, Want::EveryColumn);
+        let column = decode_step(stage, columns.few, 1);
+        for (step, times) in [(chunk, PROMPT_CHUNKS), (column, ANSWER_COLUMNS)] {
+            stopwatch.call(&step).await?;
+            let ms = stopwatch.round_ms(&step, ROUGHLY_MS).await?;
+            answer_ms += times * ms / f64::from(stage.len());
+        }
+    }
+    Ok(answer_ms)
+}
+
+/// A loaded miniature, and what to measure with it.
+struct Measured<E, Now, Rest> {
+    stopwatch: Stopwatch<E, Now, Rest>,
+    miniature: Arc<Graph>,
+    kinds: Vec<UnitKind>,
+    /// One for the units of each kind.
+    stages: Vec<UnitRange>,
+    columns: Columns,
+}
+
+impl<E: Executor, Now: Fn() -> f64, Rest: AsyncFn()> Measured<E, Now, Rest> {
+    async fn load(
+        graph: &Graph,
+        class: NumericClass,
+        make: impl AsyncFnOnce(Setup) -> Result<E, EngineError>,
+        now_ms: Now,
+        rest: Rest,
+    ) -> Result<Self, EngineError> {
+        let miniature = Arc::new(miniature(graph, copies(graph)?)?);
+        let stages = stages(&miniature);
+        let columns = Columns::of(class);
+        let setup = Setup {
+            graph: Arc::clone(&miniature),
+            stages: stages.clone(),
+            class: NumericClass {
+                context_columns: columns.context,
+                ..class
+            },
+            slots: 1,
+        };
+        let mut executor = make(setup).await?;
+        synthetic::load(&mut executor, &miniature, &stages)?;
+        executor.finish_loading().await?;
+        let stopwatch = Stopwatch {
+            executor,
+            now_ms,
+            rest,
+            chunk_columns: class.chunk_columns,
+            hidden_width: miniature.hidden_width as usize,
+            tokens: synthetic::tokens(&miniature, class.chunk_columns),
+            hidden: synthetic::hidden(&miniature, class.chunk_columns),
+            out: Vec::new(),
+        };
+        Ok(Self {
+            stopwatch,
+            miniature,
+            kinds: unit_kinds(graph)?,
+            stages,
+            columns,
+        })
+    }
 }
 
 /// How many columns there are to measure with, as far as the class has room for them.
@@ -195,6 +265,22 @@ fn stages(miniature: &Graph) -> Vec<UnitRange> {
     runs.map(stage).collect()
 }
 
+/// Generated columns after so many cached ones.
+const fn decode_step(stage: UnitRange, cached: u32, columns: u32) -> Step {
+    Step {
+        stage,
+        slot: 0,
+        position: cached,
+        columns,
+        phase: Phase::Decode,
+        want: if columns > 1 {
+            Want::EveryColumn
+        } else {
+            Want::LastColumn
+        },
+    }
+}
+
 struct Stopwatch<E, Now, Rest> {
     executor: E,
     now_ms: Now,
@@ -210,15 +296,19 @@ struct Stopwatch<E, Now, Rest> {
 impl<E: Executor, Now: Fn() -> f64, Rest: AsyncFn()> Stopwatch<E, Now, Rest> {
     /// One full chunk from position 0 on.
     async fn chunk_ms(&mut self, stage: UnitRange, want: Want) -> Result<f64, EngineError> {
-        let step = Step {
+        let step = self.chunk_step(stage, want);
+        self.median_ms(&step).await
+    }
+
+    const fn chunk_step(&self, stage: UnitRange, want: Want) -> Step {
+        Step {
             stage,
             slot: 0,
             position: 0,
             columns: self.chunk_columns,
             phase: Phase::Prefill,
             want,
-        };
-        self.median_ms(&step).await
+        }
     }
 
     /// Generated columns after so many cached ones.
@@ -229,19 +319,7 @@ impl<E: Executor, Now: Fn() -> f64, Rest: AsyncFn()> Stopwatch<E, Now, Rest> {
         columns: u32,
     ) -> Result<f64, EngineError> {
         self.fill(stage, cached).await?;
-        let step = Step {
-            stage,
-            slot: 0,
-            position: cached,
-            columns,
-            phase: Phase::Decode,
-            want: if columns > 1 {
-                Want::EveryColumn
-            } else {
-                Want::LastColumn
-            },
-        };
-        self.median_ms(&step).await
+        self.median_ms(&decode_step(stage, cached, columns)).await
     }
 
     /// ms per call: chunks back to back, generated columns after a rest.

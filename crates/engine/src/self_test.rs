@@ -50,38 +50,6 @@ pub async fn run<E: Executor>(
     compare(&mut candidate, &mut reference, &setup).await
 }
 
-/// The first variant that passes, and those before it that did not.
-#[derive(Debug)]
-pub struct Passed<V> {
-    /// It may be given units.
-    pub variant: V,
-    /// Why others may not.
-    pub refused: Vec<(V, EngineError)>,
-}
-
-/// Tests variants of an executor, the preferred one first.
-///
-/// # Errors
-/// What the last one was refused for, when none passes.
-pub async fn first_right<V: Copy, E: Executor>(
-    graph: &Graph,
-    class: NumericClass,
-    variants: &[V],
-    make: impl AsyncFn(V, Setup) -> Result<E, EngineError>,
-) -> Result<Passed<V>, EngineError> {
-    let mut refused = Vec::new();
-    for variant in variants.iter().copied() {
-        match run(graph, class, async |setup| make(variant, setup).await).await {
-            Ok(_) => return Ok(Passed { variant, refused }),
-            Err(error) => refused.push((variant, error)),
-        }
-    }
-    let none = EngineError::Misuse {
-        detail: "there is no variant to test".to_owned(),
-    };
-    Err(refused.pop().map_or(none, |(_, error)| error))
-}
-
 async fn load(executor: &mut impl Executor, setup: &Setup) -> Result<(), EngineError> {
     synthetic::load(executor, &setup.graph, &setup.stages)?;
     executor.finish_loading().await

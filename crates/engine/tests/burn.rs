@@ -82,7 +82,7 @@ fn rows_may_arrive_one_by_one_and_all_must_arrive() {
 
 #[test]
 fn verifying_several_columns_has_the_bits_of_one_by_one() {
-    contract::verifying_several_columns_has_the_bits_of_one_by_one(&make);
+    contract::verifying_several_columns_has_the_bits_of_one_by_one(&make, contract::BOUND);
 }
 
 #[test]

@@ -23,13 +23,17 @@ use common::{
 };
 use engine::{
     Executor, Input, Setup,
-    gpu::{GpuDevice, GpuExecutor, LinearKernels},
+    gpu::{Arithmetic, GpuDevice, GpuExecutor, LinearKernels, Numbers, Variant},
     self_test, synthetic,
 };
 use model::{DType, Graph, NumericClass, UnitRange, WireDtype};
 use pollster::block_on;
 
-const KERNELS: [LinearKernels; 2] = [LinearKernels::Parallel, LinearKernels::Serial];
+/// As adapters have them that offer nothing.
+const PLAIN: [Variant; 2] = [
+    Variant::plain(LinearKernels::Parallel),
+    Variant::plain(LinearKernels::Serial),
+];
 
 /// One for all tests, so that every kernel is compiled once. With the kernels of phones, which fuse more than those for software
 /// adapters.
@@ -40,7 +44,7 @@ fn device() -> GpuDevice {
 
 /// Of a test that counts its objects, or loses it.
 fn own_device() -> GpuDevice {
-    adapter().with_linear_kernels(LinearKernels::Parallel)
+    adapter().with_variant(Variant::plain(LinearKernels::Parallel))
 }
 
 /// With the kernels that suit it.
@@ -55,12 +59,25 @@ fn make(setup: Setup) -> GpuExecutor {
     GpuExecutor::new(&device(), setup).unwrap()
 }
 
-/// The same with each set of kernels.
-fn makes() -> [impl Fn(Setup) -> GpuExecutor; 2] {
-    KERNELS.map(|kernels| {
-        let device = device().with_linear_kernels(kernels);
-        move |setup| GpuExecutor::new(&device, setup).unwrap()
-    })
+/// Those two, and every other arithmetic of this adapter.
+fn variants() -> Vec<Variant> {
+    let offered = device().offers().variants().into_iter();
+    let others = offered.filter(|variant| variant.arithmetic != Arithmetic::Float);
+    PLAIN.into_iter().chain(others).collect()
+}
+
+/// The same with a variant.
+fn of(variant: Variant) -> impl Fn(Setup) -> GpuExecutor {
+    let device = device().with_variant(variant);
+    move |setup| GpuExecutor::new(&device, setup).unwrap()
+}
+
+/// Rule 5's bound.
+const fn bound(variant: Variant) -> f32 {
+    match variant.arithmetic {
+        Arithmetic::Prepared(Numbers::Halves) => 1e-2,
+        Arithmetic::Float | Arithmetic::Prepared(Numbers::Integers) => 1e-3,
+    }
 }
 
 fn gpu(
@@ -79,8 +96,8 @@ fn gpu(
 #[test]
 fn every_op_agrees_with_the_cpu_in_every_storage_type_on_odd_shapes() {
     for dtype in DType::ALL {
-        for make in makes() {
-            contract::every_op_agrees_with_the_cpu(dtype, &make);
+        for variant in variants() {
+            contract::every_op_agrees_with_the_cpu(dtype, &of(variant));
         }
     }
 }
@@ -108,7 +125,43 @@ fn fused_products_agree_with_the_cpu_in_every_storage_type() {
     for (weight, dtype) in matrices.zip(dtypes.into_iter().cycle()) {
         weight.dtype = dtype;
     }
-    contract::agrees_with_the_cpu(&Arc::new(mixed), class, "mixed", &make);
+    let mixed = Arc::new(mixed);
+    for variant in variants() {
+        contract::agrees_with_the_cpu(&mixed, class, &format!("{variant}"), &of(variant));
+    }
+}
+
+/// Sums of neighbouring lanes are added in the same order, whether lanes hand them to each other or write them to memory.
+#[test]
+fn subgroups_give_the_bits_of_kernels_without() {
+    let graph = Arc::new(llama(odd(DType::Q4_0)));
+    let stage = whole(&graph);
+    let tokens = synthetic::tokens(&graph, 20);
+    let outputs = |variant: Variant| {
+        let device = device().with_variant(variant);
+        let mut executor = gpu(&device, &graph, &[stage], CLASS);
+        let steps = [
+            prefill(stage, 0, 8),
+            decode(stage, 8, 1),
+            decode(stage, 9, 5),
+        ];
+        steps.map(|step| {
+            let tokens = &tokens[step.position as usize..][..step.columns as usize];
+            bits(&run(&mut executor, step, Input::Tokens(tokens)))
+        })
+    };
+    let with_subgroups = device().offers().variants();
+    assert!(
+        with_subgroups.iter().all(|variant| variant.subgroups),
+        "this adapter has none"
+    );
+    for variant in with_subgroups {
+        let without = Variant {
+            subgroups: false,
+            ..variant
+        };
+        assert!(outputs(variant) == outputs(without), "{variant}");
+    }
 }
 
 #[test]
@@ -181,8 +234,11 @@ fn weights_larger_than_a_binding_lie_in_several() {
 
 #[test]
 fn verifying_several_columns_has_the_bits_of_one_by_one() {
-    for make in makes() {
-        contract::verifying_several_columns_has_the_bits_of_one_by_one(&make);
+    for variant in variants() {
+        contract::verifying_several_columns_has_the_bits_of_one_by_one(
+            &of(variant),
+            bound(variant),
+        );
     }
 }
 
@@ -246,8 +302,8 @@ fn a_layer_has_few_dispatches() {
         let tiny = Tiny::open(name);
         let model = &tiny.model;
         let head = model.all_units().end - 1;
-        let of_units = |end: u32, kernels: LinearKernels| {
-            let (device, stage) = (device.clone().with_linear_kernels(kernels), range(0, end));
+        let of_units = |end: u32, variant: Variant| {
+            let (device, stage) = (device.clone().with_variant(variant), range(0, end));
             let executor = GpuExecutor::new(&device, setup(&model.graph, &[stage], class));
             let mut executor = model.load(executor.unwrap(), &[stage]);
             let created = device.objects_created();
@@ -259,8 +315,8 @@ fn a_layer_has_few_dispatches() {
         let layers = model.graph.units.iter().filter(is_attention).count() as u32;
         let units_per_layer = (head - 1) / layers;
         let per_layer =
-            |kernels| of_units(head, kernels) - of_units(head - units_per_layer, kernels);
-        let [fused, op_by_op] = KERNELS.map(per_layer);
+            |variant| of_units(head, variant) - of_units(head - units_per_layer, variant);
+        let [fused, op_by_op] = PLAIN.map(per_layer);
         println!("{name}: {fused} dispatches per layer, op by op {op_by_op}");
         assert!(fused <= most, "{name}: {fused} dispatches per layer");
         assert!(fused < op_by_op, "{name}: nothing was fused");

@@ -7,8 +7,14 @@
 
 mod common;
 
+use std::cell::Cell;
+
 use common::llama::{Shape, llama};
-use engine::{CpuExecutor, EngineError, Executor, Input, Phase, Setup, Step, self_test};
+use engine::{
+    CpuExecutor, EngineError, Executor, Input, Phase, Setup, Step,
+    choice::{self, Candidates, Choice},
+    self_test,
+};
 use model::{EngineKind, NumericClass, UnitRange, WeightId, WireDtype};
 use pollster::block_on;
 #[cfg(target_arch = "wasm32")]
@@ -116,31 +122,58 @@ fn a_wrong_executor_is_refused() {
     }
 }
 
+/// A variant by how wrong it is, and by how long its calls take.
+type Variant = (f32, f64);
+
+fn choose(compared: &[Variant], otherwise: &[Variant]) -> Result<Choice<Variant>, EngineError> {
+    let now_ms = Cell::new(0.0);
+    let make = async |(spoilt_by, call_ms): Variant, setup: Setup| {
+        let now_ms = &now_ms;
+        Ok(Faulty {
+            executor: CpuExecutor::new(setup)?,
+            spoil: move |_: &Step, out: &mut Vec<f32>| {
+                now_ms.set(now_ms.get() + call_ms);
+                let by = spoilt_by * largest(out);
+                out.iter_mut()
+                    .skip(5)
+                    .take(1)
+                    .for_each(|wrong| *wrong += by);
+            },
+        })
+    };
+    let candidates = Candidates {
+        compared: compared.to_vec(),
+        otherwise: otherwise.to_vec(),
+    };
+    let graph = llama(Shape::ODD);
+    block_on(choice::choose(&graph, CLASS, &candidates, make, || {
+        now_ms.get()
+    }))
+}
+
 #[test]
-fn the_next_variant_takes_the_place_of_a_wrong_one() {
-    let first_right = |variants: &[f32]| {
-        let make = async |spoilt_by: f32, setup: Setup| {
-            Ok(Faulty {
-                executor: CpuExecutor::new(setup)?,
-                spoil: move |_: &Step, out: &mut Vec<f32>| out[5] += spoilt_by * largest(out),
-            })
-        };
-        block_on(self_test::first_right(
-            &llama(Shape::ODD),
-            CLASS,
-            variants,
-            make,
-        ))
+fn the_fastest_right_variant_is_taken() {
+    let (usual, faster, wrong) = ((0.0, 5.0), (0.0, 3.0), (0.01, 1.0));
+    let hardly_faster = (0.0, 4.7);
+    let variant = |compared: &[Variant]| choose(compared, &[]).unwrap().variant;
+    assert_eq!(variant(&[usual]), usual);
+    assert_eq!(variant(&[usual, faster]), faster);
+    assert_eq!(variant(&[faster, usual]), faster);
+    assert_eq!(variant(&[usual, hardly_faster]), usual);
+    let choice = choose(&[usual, wrong, faster], &[]).unwrap();
+    assert_eq!(choice.variant, faster);
+    let [(refused, error)] = &choice.refused[..] else {
+        panic!("{:?}", choice.refused);
     };
-    let passed = first_right(&[0.01, 0.0, 0.02]).unwrap();
-    assert_eq!(passed.variant, 0.0);
-    let [(wrong, error)] = &passed.refused[..] else {
-        panic!("{:?}", passed.refused);
-    };
-    assert_eq!((*wrong, error.code()), (0.01, "engine.self_test"));
-    assert_eq!(first_right(&[0.0, 0.01]).unwrap().refused.len(), 0);
-    assert_eq!(
-        first_right(&[0.01, 0.02]).unwrap_err().code(),
-        "engine.self_test"
-    );
+    assert_eq!((*refused, error.code()), (wrong, "engine.self_test"));
+}
+
+#[test]
+fn others_take_the_place_of_wrong_ones() {
+    let (right, wrong) = ((0.0, 5.0), (0.01, 1.0));
+    let choice = choose(&[wrong, wrong], &[wrong, right]).unwrap();
+    assert_eq!((choice.variant, choice.refused.len()), (right, 3));
+    let error = choose(&[wrong], &[wrong]).unwrap_err();
+    assert_eq!(error.code(), "engine.self_test");
+    assert_eq!(choose(&[], &[]).unwrap_err().code(), "engine.misuse");
 }

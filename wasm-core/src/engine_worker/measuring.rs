@@ -7,7 +7,7 @@ use plan::EngineProfile;
 use session::Fault;
 use web_sys::MessagePort;
 
-use super::{gpu::Gpu, post};
+use super::{gpu::Gpu, post, remembered::Remembered};
 use crate::{
     clock::{now_ms, sleep},
     error::of_engine,
@@ -52,13 +52,20 @@ pub async fn cpu(graph: &Graph, class: NumericClass) -> Result<EngineProfile, Fa
 /// The GPU's, with the kernels that passed; other kernels that did not are told.
 pub async fn gpu(
     graph: &Graph,
+    model_id: &str,
     class: NumericClass,
     gpu: &mut Gpu,
     refused: impl Fn(Fault),
 ) -> Result<EngineProfile, Fault> {
     let refused = |error: &_| refused(of_engine(error));
-    let tested = gpu.test(graph, class, refused).await;
-    let variant = tested.map_err(|error| of_engine(&error))?;
+    let remembered = Remembered::open(&gpu.adapter_name(), model_id).await;
+    let known = remembered.read().await;
+    let tested = gpu.test(graph, class, known.as_deref(), refused).await;
+    let kernels = tested.map_err(|error| of_engine(&error))?;
+    if known.as_ref() != Some(&kernels) {
+        remembered.write(&kernels).await;
+    }
+    let variant = format!("{}, {kernels}", gpu.adapter_name());
     let make = async |setup| gpu.executor(setup);
     let numbers = profile::measure(graph, class, make, now_ms, rest).await;
     let numbers = numbers.map_err(|error| of_engine(&error))?;

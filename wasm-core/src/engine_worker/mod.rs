@@ -11,6 +11,7 @@ mod loading;
 mod measuring;
 mod model_file;
 mod reading;
+mod remembered;
 mod room;
 mod shelf;
 mod store;
@@ -260,14 +261,16 @@ impl EngineWorker {
         class: NumericClass,
         only: Option<EngineKind>,
     ) -> Result<Computed, Fault> {
-        let graph = std::sync::Arc::clone(&self.model()?.graph);
+        let model = self.model()?;
+        let graph = std::sync::Arc::clone(&model.graph);
+        let model_id = model.reference.id.clone();
         let mut engines = Vec::new();
         let mut failure = None;
         if only != Some(EngineKind::Cpu) {
             let measured = match self.gpu().await {
                 Ok(mut gpu) => {
                     let tell = |fault| self.post(&FromEngine::Notice(fault));
-                    let measured = measuring::gpu(&graph, class, &mut gpu, tell).await;
+                    let measured = measuring::gpu(&graph, &model_id, class, &mut gpu, tell).await;
                     self.gpu = Some(gpu);
                     measured
                 }

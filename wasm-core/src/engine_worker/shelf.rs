@@ -8,12 +8,12 @@ use std::{
 use model::manifest::{Chunk, Hash, Manifest};
 use web_sys::Blob;
 
-use super::{blob, store::ChunkStore};
+use super::{blob, store::Store};
 use crate::error::BrowserError;
 
 /// Local storage, where the browser has it, and the list of the room's chunks.
 pub struct Shelf {
-    store: RefCell<Option<Rc<ChunkStore>>>,
+    store: RefCell<Option<Rc<Store>>>,
     /// What a person should know once.
     notice: Cell<Option<BrowserError>>,
     manifest: RefCell<Option<Rc<Manifest>>>,
@@ -23,7 +23,7 @@ pub struct Shelf {
 impl Shelf {
     /// With local storage where the browser has it.
     pub async fn open() -> Self {
-        let (store, notice) = match ChunkStore::open().await {
+        let (store, notice) = match Store::chunks().await {
             Ok(store) => (Some(Rc::new(store)), None),
             Err(error) => (None, Some(error)),
         };
@@ -121,7 +121,7 @@ impl Shelf {
         }
     }
 
-    fn store(&self) -> Option<Rc<ChunkStore>> {
+    fn store(&self) -> Option<Rc<Store>> {
         self.store.borrow().clone()
     }
 }

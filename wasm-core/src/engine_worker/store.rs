@@ -1,6 +1,6 @@
-//! Chunks in the origin private file system: one file each, named by its hash.
+//! Folders in the origin private file system.
 //!
-//! Files are verified when they are read, so one that was cut short by a closing tab is as good as absent.
+//! Whoever reads a file checks it, so one that was cut short by a closing tab is as good as absent.
 
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
@@ -15,26 +15,44 @@ use crate::{
     threads::scope,
 };
 
-/// Folders from the root to the chunks.
-const FOLDERS: [&str; 2] = ["lingualinked", "chunks"];
+/// Folders from the root to a folder.
+type Way = [&'static str; 2];
+
+/// To the chunks: one file each, named by its hash.
+const CHUNKS: Way = ["lingualinked", "chunks"];
+/// To the names of kernels.
+const KERNELS: Way = ["lingualinked", "kernels"];
 
 /// Folders from the root of the origin private file system to the chunks, for pages that show and clear what is kept.
 #[wasm_bindgen(js_name = chunkFolders)]
 pub fn chunk_folders() -> Vec<String> {
-    FOLDERS.map(str::to_owned).to_vec()
+    CHUNKS.map(str::to_owned).to_vec()
 }
 
-/// The chunk folder.
-pub struct ChunkStore {
+/// One of the folders.
+pub struct Store {
     folder: FileSystemDirectoryHandle,
 }
 
-impl ChunkStore {
-    /// Opens or creates the folder.
+impl Store {
+    /// Of chunks.
     ///
     /// # Errors
     /// Browsers without it, private modes, blocked storage.
-    pub async fn open() -> Result<Self, BrowserError> {
+    pub async fn chunks() -> Result<Self, BrowserError> {
+        Self::open(CHUNKS).await
+    }
+
+    /// Of names of kernels.
+    ///
+    /// # Errors
+    /// As [`Self::chunks`].
+    pub async fn kernels() -> Result<Self, BrowserError> {
+        Self::open(KERNELS).await
+    }
+
+    /// Opens or creates a folder.
+    async fn open(way: Way) -> Result<Self, BrowserError> {
         let missing = |detail: &str| BrowserError::NoStorage {
             detail: detail.to_owned(),
         };
@@ -50,7 +68,7 @@ impl ChunkStore {
             let mut folder: FileSystemDirectoryHandle = JsFuture::from(storage.get_directory())
                 .await?
                 .unchecked_into();
-            for name in FOLDERS {
+            for name in way {
                 folder = JsFuture::from(folder.get_directory_handle_with_options(name, &options))
                     .await?
                     .unchecked_into();
@@ -88,7 +106,7 @@ impl ChunkStore {
     /// Stores bytes under a name.
     ///
     /// # Errors
-    /// The browser's quota, or another tab that writes the same chunk.
+    /// The browser's quota, or another tab that writes the same file.
     pub async fn write(&self, name: &str, bytes: &[u8]) -> Result<(), BrowserError> {
         let options = FileSystemGetFileOptions::new();
         options.set_create(true);
@@ -161,11 +179,11 @@ fn start() -> FileSystemReadWriteOptions {
 mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
 
-    use super::ChunkStore;
+    use super::Store;
 
     #[wasm_bindgen_test]
     async fn what_was_written_is_read_until_it_is_removed() {
-        let store = ChunkStore::open().await.unwrap();
+        let store = Store::chunks().await.unwrap();
         let bytes: Vec<u8> = (0..100_000_u32).map(|i| i as u8).collect();
         store.remove("round-trip").await;
         assert_eq!(store.read("round-trip").await, None);
@@ -180,14 +198,14 @@ mod tests {
         );
         store.remove("round-trip").await;
         assert_eq!(
-            ChunkStore::open().await.unwrap().read("round-trip").await,
+            Store::chunks().await.unwrap().read("round-trip").await,
             None
         );
     }
 
     #[wasm_bindgen_test]
     async fn a_file_that_is_open_elsewhere_is_read_all_the_same() {
-        let store = ChunkStore::open().await.unwrap();
+        let store = Store::chunks().await.unwrap();
         store.write("shared", &[7, 8]).await.unwrap();
         let file = wasm_bindgen_futures::JsFuture::from(store.folder.get_file_handle("shared"))
             .await

@@ -13,7 +13,8 @@ use super::{
     memory::stride,
     product::{self, MAX_PARTS, Product, Then},
     program::{CONSTANT_WORDS, Columns, Grid, Planned, Source},
-    recorder::{MATRIX_WORDS, NONE, Recorder, matrix, padded},
+    recorder::{MATRIX_WORDS, NONE, Prepared, Recorder, matrix, padded},
+    variant::Arithmetic,
 };
 use crate::{
     EngineError, Phase,
@@ -89,6 +90,15 @@ struct Products {
     columns: Columns,
     /// Where the maxima of what is written go; or [`NONE`].
     maxima: u32,
+}
+
+/// What enters products, as they read it.
+struct Entered {
+    buffer: wgpu::Buffer,
+    /// Gain and eps of the norm that they take of it.
+    norm: Option<(u32, f32)>,
+    /// First of the maxima that they round it by; or [`NONE`].
+    rounding: u32,
 }
 
 impl Decode<'_> {
@@ -286,6 +296,52 @@ impl Decode<'_> {
         }
     }
 
+    /// Weights of one dispatch share what enters: floats among them make it f32.
+    fn arithmetic(&self, dtypes: &[Option<DType>]) -> Arithmetic {
+        let arithmetic = self.ops.source.variant.arithmetic;
+        let mut of_each = dtypes.iter().flatten().map(|dtype| arithmetic.of(*dtype));
+        match of_each.any(|of_one| of_one == Arithmetic::Float) {
+            true => Arithmetic::Float,
+            false => arithmetic,
+        }
+    }
+
+    /// Makes what enters ready to be read.
+    fn enter(
+        &mut self,
+        entering: Entering,
+        arithmetic: Arithmetic,
+    ) -> Result<Entered, EngineError> {
+        let x = entering.value();
+        let (norm, rounding) = match entering {
+            Entering::Norm(norm) => {
+                let gain = self.ops.source.weights.vectors.start(norm.gain)?;
+                (Some((gain, norm.eps)), self.due(x))
+            }
+            Entering::Value(_) => {
+                self.settle(x);
+                (None, NONE)
+            }
+        };
+        Ok(match arithmetic {
+            Arithmetic::Float => Entered {
+                buffer: self.ops.value(x),
+                norm,
+                rounding,
+            },
+            Arithmetic::Prepared(numbers) => Entered {
+                buffer: self.ops.prepare(Prepared {
+                    x,
+                    numbers,
+                    norm,
+                    rounding,
+                }),
+                norm: None,
+                rounding: NONE,
+            },
+        })
+    }
+
     fn dispatch(&mut self, products: &Products, parts: Vec<Part>) -> Result<(), EngineError> {
         let then = products.then;
         let x = products.entering.value();
@@ -307,28 +363,21 @@ impl Decode<'_> {
             };
             buffers.push(part.words);
         }
-        let (norm, rounding) = match products.entering {
-            Entering::Norm(norm) => (Some(norm), self.due(x)),
-            Entering::Value(_) => {
-                self.settle(x);
-                (None, NONE)
-            }
-        };
+        let arithmetic = self.arithmetic(&dtypes);
+        let entered = self.enter(products.entering, arithmetic)?;
+        let norm = entered.norm;
         let rounding = match products.residual {
             Some(residual) if norm.is_some() => {
                 self.settle(residual);
-                rounding
+                entered.rounding
             }
             Some(residual) => self.due(residual),
-            None => rounding,
+            None => entered.rounding,
         };
-        let (gain, eps) = match norm {
-            Some(norm) => (self.ops.source.weights.vectors.start(norm.gain)?, norm.eps),
-            None => (NONE, 0.0),
-        };
+        let (gain, eps) = norm.unwrap_or((NONE, 0.0));
         let tail = [gain, eps.to_bits(), rounding, products.maxima];
         constants[MAX_PARTS * MATRIX_WORDS..].copy_from_slice(&tail);
-        buffers.extend([self.ops.value(x), self.ops.vectors(), products.out.clone()]);
+        buffers.extend([entered.buffer, self.ops.vectors(), products.out.clone()]);
         if norm.is_some() || then == Then::Residual {
             buffers.push(self.ops.source.memory.maxima.clone());
         }
@@ -336,6 +385,7 @@ impl Decode<'_> {
         let grid = |columns| Grid {
             kernel: Kernel::Product(Product {
                 parts: dtypes,
+                arithmetic,
                 columns,
                 lanes,
                 norm: norm.is_some(),

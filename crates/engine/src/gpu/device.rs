@@ -7,7 +7,10 @@ use std::sync::{
 
 use futures::channel::oneshot;
 
-use super::kernels::Kernels;
+use super::{
+    kernels::Kernels,
+    variant::{Offers, Variant},
+};
 use crate::EngineError;
 
 /// A device that executors share. Cheap to clone.
@@ -19,41 +22,26 @@ pub struct GpuDevice {
     device: wgpu::Device,
     queue: wgpu::Queue,
     binding_bytes: u64,
-    linear: LinearKernels,
+    offers: Offers,
+    variant: Variant,
     kernels: Arc<Mutex<Kernels>>,
     health: Arc<Health>,
-}
-
-/// How matrix products are spread over the device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinearKernels {
-    /// Several lanes per row: a GPU has more lanes than a small matrix has rows.
-    Parallel,
-    /// One invocation per row: a software adapter pays for barriers and for lanes that read apart.
-    Serial,
-}
-
-impl core::fmt::Display for LinearKernels {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::Parallel => "kernels for hardware",
-            Self::Serial => "kernels without barriers",
-        })
-    }
 }
 
 /// Largest binding asked for, whatever the adapter offers: every WebGPU device has it.
 const MAX_BINDING_BYTES: u64 = 128 << 20;
 
-/// Asked for where the adapter has them: CubeCL takes them for granted then. Our own kernels use none.
+/// What some of our kernels use.
+const OUR_FEATURES: wgpu::Features = wgpu::Features::SUBGROUP.union(wgpu::Features::SHADER_F16);
+
+/// Asked for where the adapter has them: what CubeCL takes for granted then, besides ours.
 const SHADER_FEATURES: wgpu::Features = if cfg!(feature = "burn") {
-    wgpu::Features::SUBGROUP
-        .union(wgpu::Features::SHADER_F16)
+    OUR_FEATURES
         .union(wgpu::Features::SHADER_F64)
         .union(wgpu::Features::SHADER_INT64)
         .union(wgpu::Features::SHADER_FLOAT32_ATOMIC)
 } else {
-    wgpu::Features::empty()
+    OUR_FEATURES
 };
 
 /// What the driver reports between calls.
@@ -100,16 +88,27 @@ impl GpuDevice {
             .request_device(&descriptor)
             .await
             .map_err(|error| no_adapter(&error))?;
+        let info = adapter.get_info();
+        let has = |feature| device.features().contains(feature);
+        let offers = Offers {
+            subgroup_lanes: match has(wgpu::Features::SUBGROUP) {
+                true => info.subgroup_min_size,
+                false => 0,
+            },
+            halves: has(wgpu::Features::SHADER_F16),
+            packed_dot: instance
+                .wgsl_language_features()
+                .contains(wgpu::WgslLanguageFeatures::Packed4x8IntegerDotProduct),
+            is_software: info.device_type == wgpu::DeviceType::Cpu,
+        };
         let asked = Self {
             binding_bytes: MAX_BINDING_BYTES
                 .min(offered.max_storage_buffer_binding_size)
                 .min(offered.max_buffer_size),
             device,
             queue,
-            linear: match adapter.get_info().device_type {
-                wgpu::DeviceType::Cpu => LinearKernels::Serial,
-                _ => LinearKernels::Parallel,
-            },
+            offers,
+            variant: offers.usual(),
             #[cfg(feature = "burn")]
             instance,
             adapter,
@@ -143,17 +142,23 @@ impl GpuDevice {
         }
     }
 
-    /// Kernels to try, those that suit the kind of adapter first.
-    pub fn variants(&self) -> [LinearKernels; 2] {
-        match self.linear {
-            LinearKernels::Parallel => [LinearKernels::Parallel, LinearKernels::Serial],
-            LinearKernels::Serial => [LinearKernels::Serial, LinearKernels::Parallel],
-        }
+    /// What it has besides the least that every one has.
+    pub fn offers(&self) -> Offers {
+        self.offers
     }
 
-    /// This device with other kernels than its kind of adapter suggests.
-    pub fn with_linear_kernels(self, linear: LinearKernels) -> Self {
-        Self { linear, ..self }
+    /// This device with other kernels.
+    pub fn with_variant(self, variant: Variant) -> Self {
+        Self { variant, ..self }
+    }
+
+    /// This device, whose subgroups have so many lanes at least: browsers' devices have a feature that wgpu cannot ask them for.
+    pub fn with_subgroups_of(self, lanes: u32) -> Self {
+        let offers = Offers {
+            subgroup_lanes: lanes,
+            ..self.offers
+        };
+        Self { offers, ..self }
     }
 
     /// Takes the device away, as a driver would.
@@ -208,8 +213,16 @@ impl GpuDevice {
     }
 
     /// Which kernels run on it.
-    pub fn linear_kernels(&self) -> LinearKernels {
-        self.linear
+    pub fn variant(&self) -> Variant {
+        self.variant
+    }
+
+    /// Lanes that add up what they have without memory; 0: none.
+    pub(super) fn subgroup_lanes(&self) -> u32 {
+        match self.variant.subgroups {
+            true => self.offers.subgroup_lanes,
+            false => 0,
+        }
     }
 
     /// Bytes of the largest binding.

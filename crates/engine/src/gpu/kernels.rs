@@ -4,7 +4,11 @@ use std::collections::HashMap;
 
 use model::{Activation, DType};
 
-use super::{device::GpuDevice, product::Product};
+use super::{
+    device::GpuDevice,
+    product::Product,
+    variant::{Arithmetic, Numbers},
+};
 
 /// One of the texts in `wgsl/`; those that read a matrix exist for every storage type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,10 +27,12 @@ pub enum Kernel {
     AddRow,
     /// Matrix products of at most eight columns.
     Product(Product),
+    /// Columns, or their norm, as products of such numbers read them.
+    Prepare(Numbers),
     /// Matrix product, a chunk of columns, so many invocations to a row.
-    LinearPrefill(DType, u32),
+    LinearPrefill(DType, Arithmetic, u32),
     /// Matrix product on a software adapter, at most so many columns: 1 or 8.
-    LinearRows(DType, u32),
+    LinearRows(DType, Arithmetic, u32),
     /// Rotary embedding.
     Rope,
     /// Keys and values into the cache.
@@ -82,7 +88,7 @@ impl Kernel {
             | Self::Rope
             | Self::Gate(_)
             | Self::Add => vec![Read, Read, Write],
-            Self::Attention | Self::AttentionBlocks | Self::NormAdd => {
+            Self::Attention | Self::AttentionBlocks | Self::NormAdd | Self::Prepare(_) => {
                 vec![Read, Read, Read, Write]
             }
             Self::Append => vec![Read, Read, Write, Write],
@@ -90,9 +96,24 @@ impl Kernel {
         }
     }
 
-    /// The whole module.
-    fn source(self) -> String {
-        let call = include_str!("wgsl/call.wgsl");
+    /// Whether lanes of a workgroup add up what they have.
+    const fn adds_up(self) -> bool {
+        matches!(
+            self,
+            Self::Product(_)
+                | Self::Prepare(_)
+                | Self::RmsNorm
+                | Self::HeadNorm
+                | Self::LayerNorm
+                | Self::Heads
+                | Self::Attention
+                | Self::AttentionBlocks
+                | Self::NormAdd
+        )
+    }
+
+    /// The whole module; subgroups have at least so many lanes, 0 where there are none.
+    fn source(self, subgroup_lanes: u32) -> String {
         let rounding = include_str!("wgsl/rounding.wgsl");
         let shape = include_str!("wgsl/attention_shape.wgsl");
         let attention = [
@@ -101,57 +122,111 @@ impl Kernel {
             include_str!("wgsl/attention.wgsl"),
         ]
         .concat();
-        let of_matrix = |dtype, text: &str| {
+        let runs = match subgroup_lanes {
+            0 => include_str!("wgsl/runs.wgsl"),
+            _ => include_str!("wgsl/runs_subgroups.wgsl"),
+        };
+        let of_matrix = |arithmetic, dtype, text: &str| {
             let matrix = include_str!("wgsl/matrix.wgsl");
             let bindings = include_str!("wgsl/one_matrix.wgsl");
-            [call, matrix, bindings, weight_text(dtype), text].concat()
+            let rows = rows_text(arithmetic);
+            [matrix, rows, bindings, weight_text(dtype), text].concat()
         };
-        let of_columns = |dtype, text: &str| {
-            of_matrix(dtype, &[include_str!("wgsl/columns.wgsl"), text].concat())
+        let of_columns = |arithmetic, dtype, text: &str| {
+            let columns = match arithmetic {
+                Arithmetic::Float => include_str!("wgsl/columns_float.wgsl"),
+                Arithmetic::Prepared(_) => concat!(
+                    include_str!("wgsl/prepared.wgsl"),
+                    include_str!("wgsl/prepared8.wgsl"),
+                    include_str!("wgsl/columns_prepared.wgsl")
+                ),
+            };
+            of_matrix(arithmetic, dtype, &[columns, text].concat())
         };
         let of_row = |dtype, text: &str| {
             let one_row = include_str!("wgsl/one_row.wgsl");
-            of_matrix(dtype, &[one_row, text].concat())
+            of_matrix(Arithmetic::Float, dtype, &[one_row, text].concat())
         };
         let added_up = include_str!("wgsl/added_up.wgsl");
         let rotation = include_str!("wgsl/rotation.wgsl");
-        let plain = |text| [call, text].concat();
-        let of_sums = |text| [call, added_up, text].concat();
-        match self {
-            Self::Product(product) => call.to_owned() + &product.source(),
+        let of_sums = |text| [runs, added_up, text].concat();
+        let activated = |function, text| [activation_text(function), text].concat();
+        let text = match self {
+            Self::Product(product) => product.source(subgroup_lanes > 0),
             Self::Embed(dtype) => of_row(dtype, include_str!("wgsl/embed.wgsl")),
             Self::Positions(dtype) => of_row(dtype, include_str!("wgsl/positions.wgsl")),
-            Self::LinearPrefill(dtype, slices) => {
+            Self::Prepare(numbers) => {
+                let prepared = match numbers {
+                    Numbers::Halves => include_str!("wgsl/prepare_halves.wgsl"),
+                    Numbers::Integers => include_str!("wgsl/prepare_integers.wgsl"),
+                };
+                let layout = include_str!("wgsl/prepared.wgsl");
+                let prepare = include_str!("wgsl/prepare.wgsl");
+                of_sums(&[rounding, layout, prepared, prepare].concat())
+            }
+            Self::LinearPrefill(dtype, arithmetic, slices) => {
                 let text = include_str!("wgsl/linear_prefill.wgsl");
-                format!("const SLICES = {slices}u;\n") + &of_columns(dtype, text)
+                format!("const SLICES = {slices}u;\n") + &of_columns(arithmetic, dtype, text)
             }
-            Self::LinearRows(dtype, columns) => {
+            Self::LinearRows(dtype, arithmetic, columns) => {
                 let text = each_column(include_str!("wgsl/linear_rows.wgsl"), columns);
-                format!("const COLUMNS = {columns}u;\n") + &of_columns(dtype, &text)
+                format!("const COLUMNS = {columns}u;\n") + &of_columns(arithmetic, dtype, &text)
             }
-            Self::Attention => [call, "const BLOCKS = false;\n", shape, &attention].concat(),
-            Self::AttentionBlocks => [call, "const BLOCKS = true;\n", shape, &attention].concat(),
-            Self::Merge => [call, shape, include_str!("wgsl/merge.wgsl")].concat(),
-            Self::Round => [call, rounding, include_str!("wgsl/round.wgsl")].concat(),
+            Self::Attention => [runs, "const BLOCKS = false;\n", shape, &attention].concat(),
+            Self::AttentionBlocks => [runs, "const BLOCKS = true;\n", shape, &attention].concat(),
+            Self::Merge => [shape, include_str!("wgsl/merge.wgsl")].concat(),
+            Self::Round => [rounding, include_str!("wgsl/round.wgsl")].concat(),
             Self::NormAdd => of_sums(&[rounding, include_str!("wgsl/norm_add.wgsl")].concat()),
-            Self::Activate(function) => {
-                let activation = activation_text(function);
-                [call, activation, include_str!("wgsl/activate.wgsl")].concat()
-            }
-            Self::Gate(function) => {
-                let activation = activation_text(function);
-                [call, activation, include_str!("wgsl/gate.wgsl")].concat()
-            }
+            Self::Activate(function) => activated(function, include_str!("wgsl/activate.wgsl")),
+            Self::Gate(function) => activated(function, include_str!("wgsl/gate.wgsl")),
             Self::RmsNorm => of_sums(include_str!("wgsl/rms_norm.wgsl")),
             Self::HeadNorm => of_sums(include_str!("wgsl/head_norm.wgsl")),
             Self::LayerNorm => of_sums(include_str!("wgsl/layer_norm.wgsl")),
-            Self::AddRow => plain(include_str!("wgsl/add_row.wgsl")),
-            Self::Rope => [call, rotation, include_str!("wgsl/rope.wgsl")].concat(),
-            Self::Append => plain(include_str!("wgsl/append.wgsl")),
+            Self::AddRow => include_str!("wgsl/add_row.wgsl").to_owned(),
+            Self::Rope => [rotation, include_str!("wgsl/rope.wgsl")].concat(),
+            Self::Append => include_str!("wgsl/append.wgsl").to_owned(),
             Self::Heads => of_sums(&[rotation, include_str!("wgsl/heads.wgsl")].concat()),
-            Self::Scale => plain(include_str!("wgsl/scale.wgsl")),
-            Self::Add => plain(include_str!("wgsl/add.wgsl")),
+            Self::Scale => include_str!("wgsl/scale.wgsl").to_owned(),
+            Self::Add => include_str!("wgsl/add.wgsl").to_owned(),
+        };
+        let lanes = format!("const SUBGROUP_LANES = {subgroup_lanes}u;\n");
+        let call = include_str!("wgsl/call.wgsl");
+        [self.enables(subgroup_lanes), &lanes, call, &text].concat()
+    }
+
+    /// What a module says before anything else: the features it uses. naga knows subgroups without being told, and refuses to be.
+    const fn enables(self, subgroup_lanes: u32) -> &'static str {
+        let arithmetic = match self {
+            Self::Product(Product { arithmetic, .. })
+            | Self::LinearPrefill(_, arithmetic, _)
+            | Self::LinearRows(_, arithmetic, _) => arithmetic,
+            _ => Arithmetic::Float,
+        };
+        let halves = matches!(arithmetic, Arithmetic::Prepared(Numbers::Halves));
+        match (halves, subgroup_lanes > 0 && cfg!(target_arch = "wasm32")) {
+            (false, false) => "",
+            (true, false) => "enable f16;\n",
+            (false, true) => "enable subgroups;\n",
+            (true, true) => "enable f16, subgroups;\n",
         }
+    }
+}
+
+/// How rows of weights meet columns.
+pub(super) const fn rows_text(arithmetic: Arithmetic) -> &'static str {
+    match arithmetic {
+        Arithmetic::Float => include_str!("wgsl/rows_float.wgsl"),
+        Arithmetic::Prepared(Numbers::Integers) => include_str!("wgsl/rows_integers.wgsl"),
+        #[cfg(target_arch = "wasm32")]
+        Arithmetic::Prepared(Numbers::Halves) => concat!(
+            include_str!("wgsl/half_bits.wgsl"),
+            include_str!("wgsl/rows_halves.wgsl")
+        ),
+        #[cfg(not(target_arch = "wasm32"))]
+        Arithmetic::Prepared(Numbers::Halves) => concat!(
+            include_str!("wgsl/half_bits_native.wgsl"),
+            include_str!("wgsl/rows_halves.wgsl")
+        ),
     }
 }
 
@@ -205,7 +280,8 @@ pub(super) fn each_column(text: &str, columns: u32) -> String {
 pub struct Kernels {
     call_layout: Option<wgpu::BindGroupLayout>,
     layouts: HashMap<Vec<Access>, wgpu::BindGroupLayout>,
-    pipelines: HashMap<Kernel, wgpu::ComputePipeline>,
+    /// By kernel and lanes of a subgroup.
+    pipelines: HashMap<(Kernel, u32), wgpu::ComputePipeline>,
 }
 
 impl Kernels {
@@ -227,9 +303,16 @@ impl Kernels {
     /// Compiled.
     pub fn pipeline(&mut self, device: &GpuDevice, kernel: Kernel) -> wgpu::ComputePipeline {
         let layouts = [self.call_layout(device), self.layout(device, kernel)];
-        let build =
-            || device.pipeline(&format!("{kernel:?}"), kernel.source(), &layouts.each_ref());
-        self.pipelines.entry(kernel).or_insert_with(build).clone()
+        let lanes = match kernel.adds_up() {
+            true => device.subgroup_lanes(),
+            false => 0,
+        };
+        let build = || {
+            let source = kernel.source(lanes);
+            device.pipeline(&format!("{kernel:?}"), source, &layouts.each_ref())
+        };
+        let pipeline = self.pipelines.entry((kernel, lanes));
+        pipeline.or_insert_with(build).clone()
     }
 
     /// Forgets all of them: the driver may have refused one.

@@ -5,7 +5,8 @@ use wgpu::BufferUsages;
 
 use super::{
     decode,
-    device::{GpuDevice, LinearKernels},
+    device::GpuDevice,
+    variant::{Arithmetic, LinearKernels, Variant},
 };
 use crate::{
     EngineError, Input,
@@ -28,6 +29,8 @@ pub struct Memory {
     pub caches: Vec<Vec<Option<[wgpu::Buffer; 2]>>>,
     /// Of fused decode calls: columns x (queries, keys, values), and what each head found in each block of its cache.
     pub attention: [wgpu::Buffer; 2],
+    /// What a product reads, prepared for its arithmetic: columns x `prepared_words`.
+    pub prepared: wgpu::Buffer,
     /// Of fused decode calls: largest magnitude of each column of each unit's output.
     pub maxima: wgpu::Buffer,
     /// Blocks of the whole context.
@@ -44,6 +47,12 @@ pub struct Memory {
     pub rotations: Rotations,
     /// The incoming hidden state with its columns moved apart.
     padded: Vec<f32>,
+}
+
+/// Words from one prepared column to the next: of each vector of eight four, and two by two four for scales and sums.
+pub const fn prepared_words(width: u32) -> u32 {
+    let vec8s = width.div_ceil(8);
+    4 * (vec8s + vec8s.div_ceil(2))
 }
 
 /// Elements from one column of a value to the next: whole vectors of eight, the rest zero.
@@ -105,7 +114,10 @@ impl Memory {
             angles.push(floats("angles", columns, table.rotary_dim())?);
         }
         let blocks = class.context_columns.div_ceil(BLOCK_COLUMNS);
-        let fused = match device.linear_kernels() {
+        let Variant {
+            linear, arithmetic, ..
+        } = device.variant();
+        let fused = match linear {
             LinearKernels::Parallel => NumericClass::MAX_DECODE_COLUMNS,
             LinearKernels::Serial => 0,
         };
@@ -113,6 +125,13 @@ impl Memory {
         let widest = |width: fn(&Op, u32) -> u32| ops().map(|op| width(op, blocks)).max();
         let projected = stride(widest(projected_width).unwrap_or(0));
         let found = widest(found_width).unwrap_or(0);
+        let prepared = ops()
+            .filter_map(|op| match (op, arithmetic) {
+                (Op::Linear { x, .. }, Arithmetic::Prepared(_)) => Some(*x),
+                _ => None,
+            })
+            .map(|x| prepared_words(graph.values[x.0 as usize]))
+            .max();
         let staging_usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
         let call_usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
         Ok(Self {
@@ -123,6 +142,11 @@ impl Memory {
                 floats("projected", fused, projected)?,
                 floats("found", fused, found)?,
             ],
+            prepared: floats(
+                "prepared",
+                prepared.map_or(0, |_| columns),
+                prepared.unwrap_or(0),
+            )?,
             maxima: floats("maxima", fused.min(1), decode::maxima(stages))?,
             blocks,
             values,
@@ -162,7 +186,7 @@ impl Memory {
     /// Bytes held.
     pub fn bytes(&self) -> u64 {
         let [projected, found] = &self.attention;
-        let fused = [projected, found, &self.maxima];
+        let fused = [projected, found, &self.prepared, &self.maxima];
         let shared = [&self.tokens, &self.call, &self.staging];
         let buffers = self
             .values

@@ -14,6 +14,7 @@ mod product;
 mod program;
 mod recorder;
 mod repack;
+mod variant;
 mod vectors;
 mod weights;
 
@@ -22,7 +23,10 @@ use std::sync::Arc;
 
 use model::{EngineKind, Graph, NumericClass, WeightId};
 
-pub use self::device::{GpuDevice, LinearKernels};
+pub use self::{
+    device::GpuDevice,
+    variant::{Arithmetic, LinearKernels, Numbers, Offers, Variant},
+};
 use self::{
     memory::{Memory, stride},
     program::{Program, Source},
@@ -98,7 +102,7 @@ impl GpuExecutor {
                 memory: &self.memory,
                 caches,
                 wire: self.class.wire,
-                linear: self.device.linear_kernels(),
+                variant: self.device.variant(),
             };
             let programs = self
                 .stages

@@ -2,9 +2,12 @@
 
 use model::{Activation, DType};
 
-use super::kernels::{
-    Access::{self, Read, Write},
-    activation_text, each_column, weight_text,
+use super::{
+    kernels::{
+        Access::{self, Read, Write},
+        activation_text, each_column, rows_text, weight_text,
+    },
+    variant::Arithmetic,
 };
 
 /// Runs of rows that one dispatch computes, at most: as many as storage buffers are left for.
@@ -19,11 +22,13 @@ const TEAM_ROWS: u32 = 4;
 pub struct Product {
     /// Storage type of each run of rows.
     pub parts: [Option<DType>; MAX_PARTS],
+    /// Of those.
+    pub arithmetic: Arithmetic,
     /// Columns at most: 1 or 8.
     pub columns: u32,
     /// That share four rows.
     pub lanes: u32,
-    /// Whether an RMS norm comes before.
+    /// Whether an RMS norm comes before; never of what is prepared.
     pub norm: bool,
     /// What becomes of the products.
     pub then: Then,
@@ -66,7 +71,10 @@ impl Product {
         let words = (0..self.dtypes().count())
             .map(|part| Some((Read, format!("words{part}: array<vec4<u32>>"))));
         let others = [
-            read("x: array<vec4<f32>>"),
+            read(match self.arithmetic {
+                Arithmetic::Float => "x: array<vec4<f32>>",
+                Arithmetic::Prepared(_) => "x: array<vec4<u32>>",
+            }),
             read("vectors: array<vec4<f32>>"),
             write("out: array<f32>"),
             (self.norm || residual)
@@ -78,7 +86,7 @@ impl Product {
     }
 
     /// The module, but for what all kernels share.
-    pub fn source(self) -> String {
+    pub fn source(self, has_subgroups: bool) -> String {
         let bindings = (1..).zip(self.bindings()).map(|(binding, (access, what))| {
             let access = match access {
                 Read => "read",
@@ -98,6 +106,7 @@ impl Product {
                 self.columns, self.lanes
             ),
             include_str!("wgsl/matrix.wgsl").to_owned(),
+            rows_text(self.arithmetic).to_owned(),
             bindings.collect(),
             include_str!("wgsl/product_shape.wgsl").to_owned(),
             include_str!("wgsl/rounding.wgsl").to_owned(),
@@ -110,10 +119,16 @@ impl Product {
             self.first8(),
             self.second8(),
             self.part_of(),
-            match self.norm {
-                true => include_str!("wgsl/product_norm.wgsl").to_owned(),
-                false => include_str!("wgsl/product_plain.wgsl").to_owned(),
-            },
+            match (self.arithmetic, self.norm) {
+                (Arithmetic::Float, true) => include_str!("wgsl/product_norm.wgsl"),
+                (Arithmetic::Float, false) => include_str!("wgsl/product_plain.wgsl"),
+                (Arithmetic::Prepared(_), _) => concat!(
+                    include_str!("wgsl/prepared.wgsl"),
+                    include_str!("wgsl/prepared8.wgsl"),
+                    include_str!("wgsl/product_prepared.wgsl")
+                ),
+            }
+            .to_owned(),
             activation.to_owned(),
             match self.then {
                 Then::Store | Then::Activate(_) => include_str!("wgsl/product_store.wgsl"),
@@ -122,6 +137,12 @@ impl Product {
             }
             .to_owned(),
             each_column(include_str!("wgsl/product.wgsl"), self.columns),
+            match has_subgroups {
+                true => include_str!("wgsl/team_runs_subgroups.wgsl"),
+                false => include_str!("wgsl/team_runs.wgsl"),
+            }
+            .to_owned(),
+            include_str!("wgsl/team_sums.wgsl").to_owned(),
         ];
         parts.concat()
     }

@@ -4,10 +4,11 @@ use model::{Graph, WireDtype};
 
 use super::{
     decode,
-    device::{GpuDevice, LinearKernels},
+    device::GpuDevice,
     kernels::{Kernel, Kernels},
     memory::{BLOCK_COLUMNS, CALL_BYTES, Memory, UNIFORM_ALIGNMENT},
     recorder::Recorder,
+    variant::{LinearKernels, Variant},
     weights::Weights,
 };
 use crate::{
@@ -102,8 +103,8 @@ pub struct Source<'a> {
     pub caches: &'a [Option<[wgpu::Buffer; 2]>],
     /// Rounding at cuts.
     pub wire: WireDtype,
-    /// Kernels of matrix products.
-    pub linear: LinearKernels,
+    /// Which kernels.
+    pub variant: Variant,
 }
 
 impl Program {
@@ -125,7 +126,7 @@ impl Program {
             dispatches.collect()
         };
         let prefill = build(Recorder::new(source, stage, Phase::Prefill).stage()?);
-        let decode = build(match source.linear {
+        let decode = build(match source.variant.linear {
             LinearKernels::Parallel => decode::record(source, stage)?,
             LinearKernels::Serial => Recorder::new(source, stage, Phase::Decode).stage()?,
         });

@@ -3,10 +3,10 @@
 use model::{CacheId, Frequencies, Op, Pairing, ValueId, WeightId, WireDtype};
 
 use super::{
-    device::LinearKernels,
     kernels::Kernel,
     memory::stride,
     program::{CONSTANT_WORDS, Columns, Grid, Planned, Source},
+    variant::{Arithmetic, LinearKernels, Numbers},
     weights::{Piece, Tensor},
 };
 use crate::{
@@ -37,6 +37,21 @@ pub struct Recorder<'a> {
     phase: Phase,
     /// So far.
     pub planned: Vec<Planned>,
+    /// What lies there prepared for products.
+    prepared: Option<Prepared>,
+}
+
+/// What is prepared for products.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Prepared {
+    /// What enters.
+    pub x: ValueId,
+    /// As what.
+    pub numbers: Numbers,
+    /// With gain and eps, where its norm enters.
+    pub norm: Option<(u32, f32)>,
+    /// First of the maxima by which it is rounded; or [`NONE`].
+    pub rounding: u32,
 }
 
 impl<'a> Recorder<'a> {
@@ -47,6 +62,7 @@ impl<'a> Recorder<'a> {
             stage,
             phase,
             planned: Vec::new(),
+            prepared: None,
         }
     }
 
@@ -241,8 +257,44 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
+    /// Where products find what enters, as numbers that its dispatch makes, unless the last one of its kind did.
+    pub fn prepare(&mut self, entering: Prepared) -> wgpu::Buffer {
+        let memory = self.source.memory;
+        if self.prepared.replace(entering) != Some(entering) {
+            let Prepared {
+                x,
+                numbers,
+                norm,
+                rounding,
+            } = entering;
+            let width = self.width(x);
+            let (gain, eps) = norm.unwrap_or((NONE, 0.0));
+            let vec8s = width.div_ceil(8);
+            let constants = [width, vec8s, gain, eps.to_bits(), rounding];
+            let buffers = vec![
+                self.vectors(),
+                memory.maxima.clone(),
+                self.value(x),
+                memory.prepared.clone(),
+            ];
+            let grid = Grid::of(Kernel::Prepare(numbers), vec8s.div_ceil(2 * LANES));
+            self.plan(x, grid, &constants, buffers);
+        }
+        memory.prepared.clone()
+    }
+
     fn linear(&mut self, x: ValueId, weight: WeightId, out: ValueId) -> Result<(), EngineError> {
         let tensor = self.source.weights.tensor(self.source.graph, weight)?;
+        let arithmetic = self.source.variant.arithmetic.of(tensor.dtype);
+        let entering = match arithmetic {
+            Arithmetic::Float => self.value(x),
+            Arithmetic::Prepared(numbers) => self.prepare(Prepared {
+                x,
+                numbers,
+                norm: None,
+                rounding: NONE,
+            }),
+        };
         for piece in &tensor.pieces {
             let rows = piece.rows.end - piece.rows.start;
             let tiles = |kernel, rows_per_group, columns_per_group| Grid {
@@ -250,20 +302,25 @@ impl<'a> Recorder<'a> {
                 groups: rows.div_ceil(rows_per_group),
                 columns_per_group,
             };
-            let slices = match self.source.linear {
+            let slices = match self.source.variant.linear {
                 LinearKernels::Parallel => PREFILL_SLICES,
                 LinearKernels::Serial => 1,
             };
             let [one, several] = match self.phase {
-                Phase::Prefill => [tiles(Kernel::LinearPrefill(tensor.dtype, slices), 32, 32); 2],
-                Phase::Decode => [1, 8]
-                    .map(|columns| tiles(Kernel::LinearRows(tensor.dtype, columns), 64, columns)),
+                Phase::Prefill => {
+                    let kernel = Kernel::LinearPrefill(tensor.dtype, arithmetic, slices);
+                    [tiles(kernel, 32, 32); 2]
+                }
+                Phase::Decode => [1, 8].map(|columns| {
+                    let kernel = Kernel::LinearRows(tensor.dtype, arithmetic, columns);
+                    tiles(kernel, 64, columns)
+                }),
             };
             self.planned.push(Planned {
                 one,
                 several,
                 constants: self.matrix(tensor, piece, out),
-                buffers: vec![piece.words.clone(), self.value(x), self.value(out)],
+                buffers: vec![piece.words.clone(), entering.clone(), self.value(out)],
                 columns: self.demanded(out),
                 per_block: false,
             });

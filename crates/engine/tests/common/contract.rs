@@ -21,7 +21,7 @@ pub const CLASS: NumericClass = NumericClass {
 };
 
 /// Rule 5's bound on a GPU.
-const BOUND: f32 = 1e-3;
+pub const BOUND: f32 = 1e-3;
 
 pub fn range(start: u32, end: u32) -> UnitRange {
     UnitRange { start, end }
@@ -284,6 +284,7 @@ impl Executor for Rows {
 /// Behind so many columns that our attention has two blocks for some of them.
 pub fn verifying_several_columns_has_the_bits_of_one_by_one<E: Executor>(
     make: &impl Fn(Setup) -> E,
+    bound: f32,
 ) {
     let wires = [WireDtype::F32, WireDtype::F16Scaled];
     for (dtype, wire) in [DType::F32, DType::Q4_1]
@@ -317,7 +318,7 @@ pub fn verifying_several_columns_has_the_bits_of_one_by_one<E: Executor>(
                     &logits,
                     &expected,
                     &format!("{dtype:?} at {position}"),
-                    BOUND,
+                    bound,
                 );
             }
             single.extend(logits);

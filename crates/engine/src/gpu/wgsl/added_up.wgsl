@@ -1,19 +1,21 @@
-const LANES = 64u;
-const TOGETHER = 8u;
-var<workgroup> parts: array<f32, LANES>;
-
-// Sum of what every lane of a workgroup brings, in one order.
+// Sum of what every lane of a workgroup brings: neighbours are added first, then neighbouring runs of lanes.
 fn added_up(lane: u32, part: f32) -> f32 {
-    parts[lane] = part;
-    workgroupBarrier();
-    if lane % TOGETHER == 0u {
-        let low = (part + parts[lane + 1u]) + (parts[lane + 2u] + parts[lane + 3u]);
-        let high = (parts[lane + 4u] + parts[lane + 5u]) + (parts[lane + 6u] + parts[lane + 7u]);
-        parts[lane] = low + high;
+    let of_run = run_added(lane, part);
+    if RUN == LANES {
+        return of_run;
+    }
+    if lane % RUN == 0u {
+        parts[lane] = of_run;
     }
     workgroupBarrier();
-    let low = (parts[0] + parts[8]) + (parts[16] + parts[24]);
-    let high = (parts[32] + parts[40]) + (parts[48] + parts[56]);
+    let run = RUN;
+    var sum = parts[0] + parts[run];
+    if RUN < 32u {
+        sum += parts[2u * run] + parts[3u * run];
+    }
+    if RUN < 16u {
+        sum += (parts[4u * run] + parts[5u * run]) + (parts[6u * run] + parts[7u * run]);
+    }
     workgroupBarrier();
-    return low + high;
+    return sum;
 }

@@ -83,6 +83,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let weight = select(0.0, exp(score - largest), lane < width);
         weights[lane] = weight;
         total = total * shrink + added_up(lane, weight);
+        if RUN == LANES {
+            // Nothing waited for the weights of the others yet.
+            workgroupBarrier();
+        }
         for (var d = lane; d < shape.head_dim; d += LANES) {
             var sum = sums[d] * shrink;
             for (var i = 0u; i < width; i += 8u) {

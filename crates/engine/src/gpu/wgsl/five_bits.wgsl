@@ -5,8 +5,8 @@ fn quants8(group: u32, i: u32) -> Quants8 {
     let word = words[at + (i & 3u)];
     let upper = words[at + 4u] >> vec4(2u * (i & 3u));
     return Quants8(
-        bytes(in_bytes(word << vec4(3u), 0x78u) | in_bytes(upper << vec4(7u), 0x80u)),
-        bytes(in_bytes(word >> vec4(1u), 0x78u) | in_bytes(upper << vec4(6u), 0x80u)),
+        in_bytes(word << vec4(3u), 0x78u) | in_bytes(upper << vec4(7u), 0x80u),
+        in_bytes(word >> vec4(1u), 0x78u) | in_bytes(upper << vec4(6u), 0x80u),
         32.0,
     );
 }

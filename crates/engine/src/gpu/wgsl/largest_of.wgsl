@@ -1,15 +1,16 @@
 // The largest of what the lanes of a workgroup bring.
 fn largest_of(lane: u32, part: f32) -> f32 {
-    parts[lane] = part;
-    workgroupBarrier();
-    if lane % TOGETHER == 0u {
-        let low = max(max(part, parts[lane + 1u]), max(parts[lane + 2u], parts[lane + 3u]));
-        let high = max(max(parts[lane + 4u], parts[lane + 5u]), max(parts[lane + 6u], parts[lane + 7u]));
-        parts[lane] = max(low, high);
+    var largest = run_largest(lane, part);
+    if RUN == LANES {
+        return largest;
+    }
+    if lane % RUN == 0u {
+        parts[lane] = largest;
     }
     workgroupBarrier();
-    let low = max(max(parts[0], parts[8]), max(parts[16], parts[24]));
-    let high = max(max(parts[32], parts[40]), max(parts[48], parts[56]));
+    for (var run = 0u; run < LANES; run += RUN) {
+        largest = max(largest, parts[run]);
+    }
     workgroupBarrier();
-    return max(low, high);
+    return largest;
 }

@@ -20,15 +20,19 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let column = call.first_column + group.y * 32u + local.x * 4u;
     // Beyond the last row or column, the last is computed again and not stored.
     let held4 = min(row, matrix.rows - 1u) / 4u;
-    let columns = min(vec4(column) + vec4(0u, 1u, 2u, 3u), vec4(call.columns - 1u)) * matrix.vec8s;
+    let last = call.columns - 1u;
+    let at0 = column_at(min(column, last));
+    let at1 = column_at(min(column + 1u, last));
+    let at2 = column_at(min(column + 2u, last));
+    let at3 = column_at(min(column + 3u, last));
     var sums = mat4x4<f32>();  // one column of the matrix per column of the call
     for (var i = local.z; i < matrix.vec8s; i += SLICES) {
         let w = rows8(held4, i);
         sums += mat4x4(
-            times(w, x8(columns.x + i)),
-            times(w, x8(columns.y + i)),
-            times(w, x8(columns.z + i)),
-            times(w, x8(columns.w + i)),
+            times(w, x8(at0, i)),
+            times(w, x8(at1, i)),
+            times(w, x8(at2, i)),
+            times(w, x8(at3, i)),
         );
     }
     let own = local.y * 8u + local.x;

@@ -22,11 +22,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let first_column = call.first_column + group.y * COLUMNS;
     // Missing columns are computed like the last one, and not stored.
     let last = call.columns - 1u;
-    let x# = min(first_column + #u, last) * matrix.vec8s;
+    let at# = column_at(min(first_column + #u, last));
     var sums# = vec4<f32>();
     for (var i = 0u; i < matrix.vec8s; i++) {
         let w = rows8(held4, i);
-        sums# += times(w, x8(x# + i));
+        sums# += times(w, x8(at#, i));
     }
     store(first_column + #u, 4u * rows4, sums#);
 }

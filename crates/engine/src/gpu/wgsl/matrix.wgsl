@@ -15,21 +15,6 @@ struct Matrix {
     padding: u32,
 }
 
-// Eight neighbouring elements of four rows, each number * scale + minimum. A column holds one element of the four rows.
-struct Rows8 {
-    low: mat4x4<f32>,
-    high: mat4x4<f32>,
-    scale: vec4<f32>,
-    minimum: vec4<f32>,
-}
-
-// The products with eight elements of a column.
-fn times(w: Rows8, x: mat2x4<f32>) -> vec4<f32> {
-    let pairs = x[0] + x[1];
-    let sum = (pairs.x + pairs.y) + (pairs.z + pairs.w);
-    return (w.low * x[0] + w.high * x[1]) * w.scale + w.minimum * sum;
-}
-
 // Of four words, the lower halves, finite ones. By integers: drivers flush small numbers or are slow at unpack2x16float.
 fn halves(four: vec4<u32>) -> vec4<f32> {
     let size = (four & vec4(0x7fffu)) << vec4(13u);
@@ -39,32 +24,14 @@ fn halves(four: vec4<u32>) -> vec4<f32> {
     return bitcast<vec4<f32>>(bitcast<vec4<u32>>(magnitude) | ((four & vec4(0x8000u)) << vec4(16u)));
 }
 
-// Of four words, the bytes, lowest first, each as 1 + byte / 256: put among the bits of a number, because GPUs are slow at turning
-// integers into floats.
-fn bytes(four: vec4<u32>) -> mat4x4<f32> {
-    let one = vec4(0x3f800000u);
-    let fraction = vec4(0x007f8000u);
-    return mat4x4(
-        bitcast<vec4<f32>>(((four << vec4(15u)) & fraction) | one),
-        bitcast<vec4<f32>>(((four << vec4(7u)) & fraction) | one),
-        bitcast<vec4<f32>>(((four >> vec4(1u)) & fraction) | one),
-        bitcast<vec4<f32>>(((four >> vec4(9u)) & fraction) | one),
-    );
-}
-
 // In every byte, the bits of a mask for one byte.
 fn in_bytes(four: vec4<u32>, mask: u32) -> vec4<u32> {
     return four & vec4(mask * 0x01010101u);
 }
-// Eight neighbouring quants of four rows, each as 1 + quant / levels. A column holds one quant of the four rows.
-struct Quants8 {
-    low: mat4x4<f32>,
-    high: mat4x4<f32>,
-    levels: f32,
-}
 
-// Each quant * scale + minimum.
-fn dequantised(q: Quants8, scale: vec4<f32>, minimum: vec4<f32>) -> Rows8 {
-    let unit = q.levels * scale;
-    return Rows8(q.low, q.high, unit, minimum - unit);
+// Eight neighbouring quants of four rows as bytes, lowest first, each shifted to the top of its byte: quant / levels is byte / 256.
+struct Quants8 {
+    low: vec4<u32>,
+    high: vec4<u32>,
+    levels: f32,
 }

@@ -1,10 +1,10 @@
 // Products of runs of rows with at most COLUMNS columns, which is 1 or 8: a row is read once and meets every column. A team of LANES
 // shares four rows; a column's sums have one order, however many columns there are. A line with # stands for one line per column.
 const TEAMS = 64u / LANES;
-const TOGETHER = 8u;
 
 struct Column {
-    at: u32,  // its first vector of eight in x
+    at: u32,     // where it begins in x
+    vec8s: u32,  // its vectors of eight
     rounding: Rounding,
 }
 
@@ -15,33 +15,11 @@ struct Sums {
     square: f32,        // of what enters
 }
 
-var<workgroup> parts: array<Sums, 64>;
-
 fn plus(a: Sums, b: Sums) -> Sums {
     return Sums(a.first + b.first, a.second + b.second, a.square + b.square);
 }
 
-// What all lanes of a team bring, for its first one.
-fn added_up(lane: u32, own: u32, brought: Sums) -> Sums {
-    parts[own] = brought;
-    workgroupBarrier();
-    if lane % TOGETHER == 0u {
-        let low = plus(plus(brought, parts[own + 1u]), plus(parts[own + 2u], parts[own + 3u]));
-        let high = plus(plus(parts[own + 4u], parts[own + 5u]), plus(parts[own + 6u], parts[own + 7u]));
-        parts[own] = plus(low, high);
-    }
-    workgroupBarrier();
-    var all = parts[own];
-    if lane == 0u {
-        for (var other = TOGETHER; other < LANES; other += TOGETHER) {
-            all = plus(all, parts[own + other]);
-        }
-    }
-    workgroupBarrier();
-    return all;
-}
-
-fn met(sums: Sums, first: Rows8, second: Rows8, entering: mat2x4<f32>, scaled: mat2x4<f32>) -> Sums {
+fn met(sums: Sums, first: Rows8, second: Rows8, entering: X8, scaled: X8) -> Sums {
     var met = sums;
     met.first += times(first, scaled);
     if GATED {

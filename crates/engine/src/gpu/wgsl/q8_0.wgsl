@@ -5,6 +5,6 @@ fn rows8(group: u32, i: u32) -> Rows8 {
     let scale = halves(scales >> vec4(4u * (i & 4u)));
     // Plus 128, they have no sign.
     let no_sign = vec4(0x80808080u);
-    let q = Quants8(bytes(words[at] ^ no_sign), bytes(words[at + 1u] ^ no_sign), 256.0);
+    let q = Quants8(words[at] ^ no_sign, words[at + 1u] ^ no_sign, 256.0);
     return dequantised(q, scale, -128.0 * scale);
 }

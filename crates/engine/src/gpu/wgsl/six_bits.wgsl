@@ -5,8 +5,8 @@ fn quants8(group: u32, i: u32) -> Quants8 {
     let word = words[at + (i & 3u)];
     let upper = words[at + 4u + (i & 2u) / 2u] >> vec4(4u * (i & 1u));
     return Quants8(
-        bytes(in_bytes(word << vec4(2u), 0x3cu) | in_bytes(upper << vec4(6u), 0xc0u)),
-        bytes(in_bytes(word >> vec4(2u), 0x3cu) | in_bytes(upper << vec4(4u), 0xc0u)),
+        in_bytes(word << vec4(2u), 0x3cu) | in_bytes(upper << vec4(6u), 0xc0u),
+        in_bytes(word >> vec4(2u), 0x3cu) | in_bytes(upper << vec4(4u), 0xc0u),
         64.0,
     );
 }

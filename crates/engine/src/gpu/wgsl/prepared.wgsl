@@ -1,0 +1,4 @@
+// A prepared column has the numbers of its vectors of eight, then two by two their scales and sums.
+fn prepared_vec4s(vec8s: u32) -> u32 {
+    return vec8s + (vec8s + 1u) / 2u;
+}
