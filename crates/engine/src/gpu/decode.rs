@@ -138,7 +138,11 @@ impl Decode<'_> {
         let out_stride = stride(self.ops.width(step.out));
         let mut maps = Vec::new();
         for map in &step.maps {
-            maps.push(self.parts(map, 0, out_stride)?);
+            let mut parts = self.parts(map, 0, out_stride)?;
+            for part in &mut parts {
+                part.matrix = self.ops.output(part.matrix, step.out);
+            }
+            maps.push(parts);
         }
         let rounds = step.then == Then::Residual && self.ops.rounds(step.out);
         let maxima = if rounds { self.maxima } else { NONE };

@@ -23,7 +23,8 @@ pub const BLOCK_COLUMNS: u32 = 64;
 
 /// Buffers of all stages; one stage runs at a time.
 pub struct Memory {
-    /// One per [`Buffers`] entry, columns x stride f32; entry [`OUT`] is what leaves.
+    /// One per [`Buffers`] entry, columns x stride f32; entry [`OUT`] is what leaves, of which logits have as many columns as were
+    /// ever wanted.
     pub values: Vec<wgpu::Buffer>,
     /// Of each slot, keys and values of each cache of the graph, context x width f32; `None` for those of other members.
     pub caches: Vec<Vec<Option<[wgpu::Buffer; 2]>>>,
@@ -43,6 +44,10 @@ pub struct Memory {
     pub call: wgpu::Buffer,
     /// For reading back.
     pub staging: wgpu::Buffer,
+    /// Of a call, at most.
+    columns: u32,
+    /// Of logits that there is room for.
+    pub logits_columns: u32,
     /// Tables of the angles.
     pub rotations: Rotations,
     /// The incoming hidden state with its columns moved apart.
@@ -74,24 +79,13 @@ impl Memory {
         buffers: &Buffers,
     ) -> Result<Self, EngineError> {
         let columns = max_columns(class);
-        let floats = |what: &str, rows: u32, width: u32| {
-            let bytes = 4 * u64::from(rows.max(1)) * u64::from(width.max(8));
-            let allowed = device.binding_bytes();
-            if bytes > allowed {
-                let detail =
-                    format!("{what} needs {bytes} bytes in one piece, {allowed} are allowed");
-                return Err(EngineError::GpuLimit { detail });
-            }
-            let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST | BufferUsages::COPY_SRC;
-            Ok(device.buffer(what, bytes, usage))
-        };
-        let widest_out = stages.iter().map(|stage| stage.output_width(graph)).max();
-        let mut widths = buffers.widths.clone();
-        widths[OUT] = widest_out.unwrap_or(0);
-        let mut values = Vec::with_capacity(widths.len());
-        for width in widths {
-            values.push(floats("value", columns, stride(width))?);
+        let floats = |what: &str, rows: u32, width: u32| floats(device, what, rows, width);
+        let mut values = Vec::with_capacity(buffers.widths.len());
+        for width in &buffers.widths {
+            values.push(floats("value", columns, stride(*width))?);
         }
+        let [out, staging] = leaving(device, graph, stages, columns, 1)?;
+        values[OUT] = out;
         let mut caches: Vec<Vec<_>> = (0..slots)
             .map(|_| graph.caches.iter().map(|_| None).collect())
             .collect();
@@ -132,12 +126,13 @@ impl Memory {
             })
             .map(|x| prepared_words(graph.values[x.0 as usize]))
             .max();
-        let staging_usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
         let call_usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
         Ok(Self {
             tokens: floats("tokens", columns, 1)?,
             call: device.buffer("call", UNIFORM_ALIGNMENT + CALL_BYTES, call_usage),
-            staging: device.buffer("staging", values[OUT].size(), staging_usage),
+            staging,
+            columns,
+            logits_columns: 1,
             attention: [
                 floats("projected", fused, projected)?,
                 floats("found", fused, found)?,
@@ -155,6 +150,24 @@ impl Memory {
             rotations,
             padded: Vec::new(),
         })
+    }
+
+    /// Makes room for logits of so many columns: rooms want one. Programs that were recorded before have the old buffers.
+    ///
+    /// # Errors
+    /// A buffer larger than the adapter can bind.
+    pub fn grow_logits(
+        &mut self,
+        device: &GpuDevice,
+        graph: &Graph,
+        stages: &[Stage],
+        columns: u32,
+    ) -> Result<(), EngineError> {
+        let [out, staging] = leaving(device, graph, stages, self.columns, columns)?;
+        self.logits_columns = columns;
+        self.values[OUT] = out;
+        self.staging = staging;
+        Ok(())
     }
 
     /// Writes what one call brings: parameters, angles, and token ids or hidden state.
@@ -198,6 +211,48 @@ impl Memory {
         let host = self.rotations.bytes() + self.padded.capacity() * size_of::<f32>();
         buffers.chain(caches).map(wgpu::Buffer::size).sum::<u64>() + host as u64
     }
+}
+
+/// Rows x width f32.
+///
+/// # Errors
+/// More than the adapter can bind.
+fn floats(
+    device: &GpuDevice,
+    what: &str,
+    rows: u32,
+    width: u32,
+) -> Result<wgpu::Buffer, EngineError> {
+    let bytes = 4 * u64::from(rows.max(1)) * u64::from(width.max(8));
+    let allowed = device.binding_bytes();
+    if bytes > allowed {
+        let detail = format!("{what} needs {bytes} bytes in one piece, {allowed} are allowed");
+        return Err(EngineError::GpuLimit { detail });
+    }
+    let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST | BufferUsages::COPY_SRC;
+    Ok(device.buffer(what, bytes, usage))
+}
+
+/// What leaves stages, and where it is read back: hidden states of `columns`, logits of `logits_columns`.
+fn leaving(
+    device: &GpuDevice,
+    graph: &Graph,
+    stages: &[Stage],
+    columns: u32,
+    logits_columns: u32,
+) -> Result<[wgpu::Buffer; 2], EngineError> {
+    let elements = |stage: &Stage| {
+        let columns = match stage.is_logits(stage.output) {
+            true => logits_columns,
+            false => columns,
+        };
+        columns * stride(stage.output_width(graph))
+    };
+    let most = stages.iter().map(elements).max().unwrap_or(0);
+    let out = floats(device, "out", 1, most)?;
+    let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
+    let staging = device.buffer("staging", out.size(), usage);
+    Ok([out, staging])
 }
 
 /// Elements per column of queries, keys and values together.

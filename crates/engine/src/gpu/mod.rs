@@ -114,6 +114,34 @@ impl GpuExecutor {
         slots.map(|caches| of_slot(caches)).collect()
     }
 
+    async fn compile(&mut self) -> Result<(), EngineError> {
+        let scope = self.device.watch_validation();
+        let recorded = self.record();
+        if let Some(error) = scope.pop().await {
+            self.device.kernels().clear();
+            return Err(device::failure(&error));
+        }
+        self.programs = recorded?;
+        Ok(())
+    }
+
+    /// Makes room for as many logits as a call wants.
+    async fn make_room(&mut self, index: usize, call: &Call<'_>) -> Result<(), EngineError> {
+        let stage = &self.stages[index];
+        let wanted = Demand::from(call.want).of(call.columns) as u32;
+        if !stage.is_logits(stage.output) || wanted <= self.memory.logits_columns {
+            return Ok(());
+        }
+        let scope = self.device.watch_memory();
+        let (device, graph, stages) = (&self.device, &self.graph, &self.stages);
+        let grown = self.memory.grow_logits(device, graph, stages, wanted);
+        if let Some(error) = scope.pop().await {
+            return Err(device::failure(&error));
+        }
+        grown?;
+        self.compile().await
+    }
+
     /// Uploads, runs and, where something is wanted, copies to the staging buffer. Returns the bytes copied.
     fn submit(&mut self, index: usize, call: &Call<'_>) -> u64 {
         let stage = &self.stages[index];
@@ -129,7 +157,11 @@ impl GpuExecutor {
         let wanted = Demand::from(call.want).of(call.columns);
         let bytes = column_bytes * wanted as u64;
         if bytes > 0 {
-            let offset = column_bytes * (call.columns - wanted) as u64;
+            let before = match stage.is_logits(stage.output) {
+                true => 0,
+                false => call.columns - wanted,
+            };
+            let offset = column_bytes * before as u64;
             let (out, staging) = (&self.memory.values[OUT], &self.memory.staging);
             encoder.copy_buffer_to_buffer(out, offset, staging, 0, bytes);
         }
@@ -187,13 +219,7 @@ impl Executor for GpuExecutor {
             return Err(device::failure(&error));
         }
         if self.programs.is_empty() {
-            let scope = self.device.watch_validation();
-            let recorded = self.record();
-            if let Some(error) = scope.pop().await {
-                self.device.kernels().clear();
-                return Err(device::failure(&error));
-            }
-            self.programs = recorded?;
+            self.compile().await?;
         }
         self.device.check()
     }
@@ -209,6 +235,7 @@ impl Executor for GpuExecutor {
         }
         let (index, call) = Call::check(&self.graph, self.class, &self.stages, step, input)?;
         self.device.check()?;
+        self.make_room(index, &call).await?;
         let bytes = self.submit(index, &call);
         out.clear();
         if bytes > 0 {

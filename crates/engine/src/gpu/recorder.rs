@@ -26,6 +26,8 @@ pub const NONE: u32 = u32::MAX;
 pub const MATRIX_WORDS: usize = 12;
 /// Of `offset` in it.
 const OFFSET_WORD: usize = 8;
+/// Of `first_out`.
+const FIRST_OUT_WORD: usize = 11;
 
 /// Walks the ops of a stage and plans their dispatches.
 pub struct Recorder<'a> {
@@ -253,7 +255,9 @@ impl<'a> Recorder<'a> {
         let vec4s = width.div_ceil(4);
         let buffers = vec![self.vectors(), self.value(out)];
         let grid = Grid::of(Kernel::AddRow, vec4s.div_ceil(LANES));
-        self.plan(out, grid, &[vec4s, stride(width) / 4, bias], buffers);
+        let first_out = u32::from(self.stage.is_logits(out));
+        let constants = [vec4s, stride(width) / 4, bias, first_out];
+        self.plan(out, grid, &constants, buffers);
         Ok(())
     }
 
@@ -448,8 +452,13 @@ impl<'a> Recorder<'a> {
     }
 
     fn matrix(&self, tensor: &Tensor, piece: &Piece, out: ValueId) -> [u32; CONSTANT_WORDS] {
-        let out_stride = stride(self.width(out));
-        padded(&matrix(tensor, piece, out_stride))
+        padded(&self.output(matrix(tensor, piece, stride(self.width(out))), out))
+    }
+
+    /// The same, whose output is a value.
+    pub fn output(&self, mut matrix: [u32; MATRIX_WORDS], out: ValueId) -> [u32; MATRIX_WORDS] {
+        matrix[FIRST_OUT_WORD] = u32::from(self.stage.is_logits(out));
+        matrix
     }
 
     /// Angles of every pair.

@@ -66,6 +66,8 @@ pub struct Stage {
     pub input: Option<ValueId>,
     /// What leaves.
     pub output: ValueId,
+    /// Whether that is logits: a product that nothing reads.
+    gives_logits: bool,
     /// Of a decoder behind an encoder: what its units attend to besides their own columns.
     pub memory: Option<ValueId>,
     /// Its columns see each other, so they come in one call.
@@ -171,6 +173,8 @@ impl Stage {
             range,
             input: first.input,
             output: last.output,
+            gives_logits: range.end as usize == graph.units.len()
+                && matches!(ops.last(), Some(Op::Linear { out, .. }) if *out == last.output),
             memory,
             is_encoder: ops.iter().any(sees_ahead),
             caches: units
@@ -219,6 +223,11 @@ impl Stage {
     /// Elements per column of what leaves.
     pub fn output_width(&self, graph: &Graph) -> u32 {
         graph.values[self.output.0 as usize]
+    }
+
+    /// Whether a value is the logits.
+    pub fn is_logits(&self, value: ValueId) -> bool {
+        self.gives_logits && value == self.output
     }
 
     /// Buffer that holds `value`.

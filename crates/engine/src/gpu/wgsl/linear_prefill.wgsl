@@ -7,7 +7,7 @@ var<workgroup> slices: array<mat4x4<f32>, 64>;
 
 fn store(column: u32, row: u32, sums: vec4<f32>) {
     if column < call.columns && row < matrix.rows {
-        let at = column * matrix.out_stride + matrix.first_row + row;
+        let at = (column - matrix.first_out * call.first_column) * matrix.out_stride + matrix.first_row + row;
         for (var i = 0u; i < min(4u, matrix.rows - row); i++) {
             out[at + i] = sums[i];
         }

@@ -12,7 +12,7 @@ struct Matrix {
     offset: u32,       // of learned positions: rows before that of position 0
     bias: u32,         // where it begins, in vectors of four; or NONE
     first_group: u32,  // workgroup that computes the first rows
-    padding: u32,
+    first_out: u32,    // 1 where the output begins with the first column that is computed, 0 where with that of the call
 }
 
 // Of four words, the lower halves, finite ones. By integers: drivers flush small numbers or are slow at unpack2x16float.
