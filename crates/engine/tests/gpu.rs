@@ -254,28 +254,54 @@ fn a_replay_has_the_bits_of_the_first_run() {
 
 #[test]
 fn a_token_creates_no_object_on_the_device() {
-    let device = own_device();
+    let own = own_device();
     let graph = Arc::new(llama(odd(DType::Q4_1)));
     let (blocks, head) = (range(0, 5), range(5, 6));
-    let mut executor = gpu(&device, &graph, &[blocks, head], CLASS);
-    let before = device.objects_created();
-    assert!(before > 20, "the device counts");
-    let resident = executor.resident_bytes();
-    for position in 0..40 {
-        let hidden = run(
-            &mut executor,
-            decode(blocks, position, 1),
-            Input::Tokens(&[position]),
-        );
-        run(
-            &mut executor,
-            decode(head, position, 1),
-            Input::Hidden(&hidden),
-        );
+    for variant in variants() {
+        let device = own.clone().with_variant(variant);
+        let mut executor = gpu(&device, &graph, &[blocks, head], CLASS);
+        let before = device.objects_created();
+        assert!(before > 20, "the device counts");
+        let resident = executor.resident_bytes();
+        for position in 0..40 {
+            let hidden = run(
+                &mut executor,
+                decode(blocks, position, 1),
+                Input::Tokens(&[position]),
+            );
+            run(
+                &mut executor,
+                decode(head, position, 1),
+                Input::Hidden(&hidden),
+            );
+        }
+        run(&mut executor, prefill(blocks, 0, 8), Input::Tokens(&[1; 8]));
+        assert_eq!(device.objects_created(), before, "{variant}");
+        assert_eq!(executor.resident_bytes(), resident, "{variant}");
     }
-    run(&mut executor, prefill(blocks, 0, 8), Input::Tokens(&[1; 8]));
-    assert_eq!(device.objects_created(), before);
-    assert_eq!(executor.resident_bytes(), resident);
+}
+
+/// Products of prepared numbers have one dispatch more each, for what enters queries, keys and values, the attention's output, gate
+/// and up, and down.
+#[test]
+fn preparing_what_enters_adds_four_dispatches_to_a_layer() {
+    let graph = Arc::new(llama(odd(DType::Q4_1)));
+    let of_layer = |variant: Variant| {
+        let device = device().with_variant(variant);
+        let [one, two] = [3, 5].map(|end| {
+            let stage = range(0, end);
+            let mut executor = gpu(&device, &graph, &[stage], CLASS);
+            run(&mut executor, decode(stage, 0, 1), Input::Tokens(&[1]));
+            executor.dispatches()
+        });
+        two - one
+    };
+    let plain = of_layer(Variant::plain(LinearKernels::Parallel));
+    for variant in variants() {
+        if variant.linear == LinearKernels::Parallel && variant.arithmetic != Arithmetic::Float {
+            assert_eq!(of_layer(variant), plain + 4, "{variant}");
+        }
+    }
 }
 
 /// With any variant, before and after a prompt and an answer as rooms have them.
