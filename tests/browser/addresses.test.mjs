@@ -30,15 +30,35 @@ async function open(answers) {
   return { origin: `https://127.0.0.1:${site.address().port}`, close: () => site.close() };
 }
 
-let sent_bytes = 0;
-const store = await open(({ headers }, response) => {
+/** The part of `whole` that is asked for; all of it where none is. */
+function give(whole, { headers }, response) {
+  if (!headers.range) return response.writeHead(200).end(whole);
   const [, first, last] = headers.range.match(/bytes=(\d+)-(\d+)/).map(Number);
-  const part = file.subarray(first, last + 1);
+  const part = whole.subarray(first, last + 1);
   sent_bytes += part.length;
-  const range = `bytes ${first}-${first + part.length - 1}/${file.length}`;
-  response.writeHead(206, { "content-range": range, "access-control-expose-headers": "content-range" }).end(part);
-});
-const site = await open(({ url }, response) => {
+  const range = `bytes ${first}-${first + part.length - 1}/${whole.length}`;
+  return response.writeHead(206, { "content-range": range, "access-control-expose-headers": "content-range" }).end(part);
+}
+
+/** A tiny random-weight model as its authors publish models; its tokens are letters, as far as the prompt of its reference has them. */
+const FIXTURE = new URL("../fixtures/tiny-qwen3/", import.meta.url);
+const reference = JSON.parse(await readFile(new URL("reference.json", FIXTURE)));
+const letters = new Map([...new Set(reference.input_ids)].map((id, at) => [id, String.fromCharCode(97 + at)]));
+const vocab = Object.fromEntries(Array.from({ length: reference.config.vocab_size }, (_, id) => [letters.get(id) ?? `<${id}>`, id]));
+const text = (value) => Buffer.from(JSON.stringify(value));
+const REPOSITORY = {
+  "config.json": await readFile(new URL("config.json", FIXTURE)),
+  "model.safetensors": await readFile(new URL("model.safetensors", FIXTURE)),
+  "model.safetensors.index.json": text({ weight_map: { any: "model.safetensors" } }),
+  "tokenizer.json": text({ pre_tokenizer: { type: "ByteLevel" }, model: { type: "BPE", vocab, merges: [] } }),
+};
+
+let sent_bytes = 0;
+const store = await open((request, response) => give(file, request, response));
+const site = await open((request, response) => {
+  const { url } = request;
+  const [, name] = url.match(/^\/repository\/(.*)$/) ?? [];
+  if (REPOSITORY[name]) return give(REPOSITORY[name], request, response);
   if (url.startsWith("/model.gguf")) return response.writeHead(302, { location: `${store.origin}/bytes` }).end();
   if (url === "/flaky.gguf") return flaky(response);
   // It ignores the range.
@@ -102,11 +122,31 @@ test("a site that is busy, and then breaks off, is asked again", async () => {
   assert.deepEqual((await ask(room, REQUEST)).ids, ids);
 });
 
+test("a repository of safetensors is read as it is published; the guest has its part from the host", async () => {
+  const model = { address: `${site.origin}/repository/config.json#keep` };
+  const request = { prompt: reference.input_ids.map((id) => letters.get(id)).join(""), maxTokens: 12, temperature: 0 };
+  const room = await rooms(model, [1_300_000, 1_300_000]);
+  const { ids } = await ask(room, request);
+  assert.deepEqual(ids, reference.greedy32.slice(0, 12), "what torch writes");
+  const [host, guest] = members(room);
+  assert.ok(guest.assigned_bytes > 0);
+  assert.deepEqual([host.fetched_bytes, guest.fetched_bytes, guest.from_room_bytes], [0, 0, guest.assigned_bytes]);
+
+  const before = sent_bytes;
+  const again = await ask(await rooms(model, [undefined]), request);
+  assert.deepEqual([again.ids, sent_bytes], [ids, before], "the second time nothing is read");
+  const small = await rooms({ address: `${site.origin}/repository/config.json` }, [undefined]);
+  assert.ok((await ask(small, request)).ids.length > 0);
+  assert.ok(members(small)[0].assigned_bytes < 0.5 * (host.assigned_bytes + guest.assigned_bytes), "8 bits");
+});
+
 for (const [what, model, code, origins] of [
   ["a file that is another, though one from there was kept", { address, sha256: "0".repeat(64) }, "model.other_file"],
   ["nothing there", { address: `${site.origin}/nothing.gguf` }, "model.address_unreadable"],
   ["a site without ranges", { address: `${site.origin}/whole.gguf` }, "model.address_unreadable"],
   ["a site that the page does not allow", { address }, "model.foreign", []],
+  ["no repository there", { address: `${site.origin}/elsewhere/config.json` }, "model.address_unreadable"],
+  ["weights as nobody knows them", { address: `${site.origin}/repository/config.json#q3` }, "model.address_unreadable"],
 ]) {
   test(`${what}: a typed error`, async () => {
     await assert.rejects(openRoom(options(model, [undefined], origins)), ({ fault }) => fault.code === code);

@@ -85,6 +85,30 @@ pub async fn bytes(url: &str, range: &Range<u64>) -> Result<(Vec<u8>, Option<u64
     Ok((Uint8Array::new(&body).to_vec(), total))
 }
 
+/// A whole file of at most `most_bytes`.
+pub async fn whole(url: &str, most_bytes: u64) -> Result<Vec<u8>, Fault> {
+    let response = get(url).await?;
+    let said = response.headers().get("content-length").ok().flatten();
+    let said_bytes: u64 = said.and_then(|said| said.parse().ok()).unwrap_or(0);
+    let body = async { JsFuture::from(response.array_buffer()?).await };
+    let body = match said_bytes > most_bytes {
+        true => None,
+        false => Some(
+            body.await
+                .map_err(|_| BrowserError::ServerUnreachable { url: path(url) })?,
+        ),
+    };
+    let body = body.map(|body| Uint8Array::new(&body));
+    match body.filter(|body| u64::from(body.length()) <= most_bytes) {
+        Some(body) => Ok(body.to_vec()),
+        None => Err(BrowserError::ServerAnswer {
+            url: path(url),
+            detail: format!("the file has more than {most_bytes} bytes"),
+        }
+        .into()),
+    }
+}
+
 /// The body as JSON.
 pub async fn json<T: DeserializeOwned>(response: &Response, url: &str) -> Result<T, Fault> {
     let answer = |detail: String| BrowserError::ServerAnswer {

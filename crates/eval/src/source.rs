@@ -105,12 +105,15 @@ impl Source {
     pub fn read(&mut self, range: Range<u64>) -> Result<Vec<u8>, Error> {
         match &mut self.files {
             Files::Gguf(disk) => disk.read(range),
-            Files::Repository(file, disks) => file.read(range, |index, range| {
-                let disk = disks.get_mut(index).ok_or_else(|| Error::Question {
-                    detail: format!("the repository has no file {index}"),
-                })?;
-                disk.read(range)
-            }),
+            Files::Repository(file, disks) => {
+                let read = file.read(range, async |index, range| {
+                    let disk = disks.get_mut(index).ok_or_else(|| Error::Question {
+                        detail: format!("the repository has no file {index}"),
+                    })?;
+                    disk.read(range)
+                });
+                pollster::block_on(read)
+            }
         }
     }
 

@@ -14,6 +14,7 @@ use model::{
     hugging_face::{self, Target, VirtualFile, safetensors},
     manifest,
 };
+use pollster::block_on;
 
 fn folder(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../../tests/fixtures/tiny-{name}"))
@@ -41,11 +42,11 @@ impl Repository {
     }
 
     fn read(&self, range: Range<u64>) -> Vec<u8> {
-        let fetch = |file: usize, range: Range<u64>| {
+        let fetch = async |file: usize, range: Range<u64>| {
             assert_eq!(file, 0);
             Ok::<_, ()>(self.source[range.start as usize..range.end as usize].to_vec())
         };
-        self.file.read(range, fetch).unwrap()
+        block_on(self.file.read(range, fetch)).unwrap()
     }
 
     fn all(&self) -> Vec<u8> {

@@ -8,6 +8,7 @@ mod error;
 mod forced;
 mod hugging_face;
 mod pieces;
+mod repository;
 mod rng;
 mod sampler;
 mod sentence_piece;

@@ -12,6 +12,7 @@ mod measuring;
 mod model_file;
 mod reading;
 mod remembered;
+mod repository;
 mod room;
 mod shelf;
 mod store;

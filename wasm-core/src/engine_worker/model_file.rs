@@ -12,6 +12,7 @@ use web_sys::Blob;
 use super::{
     chunks::{Chunks, Source},
     reading::{Place, Reader},
+    repository::is_repository,
     shelf::Shelf,
 };
 use crate::{
@@ -73,7 +74,10 @@ impl ModelFile {
                 let manifest = match shelf.list_of(&address, sha256).await {
                     Some(manifest) => manifest,
                     None => {
-                        let reader = Reader::open(Place::Address(address.clone())).await?;
+                        let reader = match is_repository(&address) {
+                            true => Reader::of_repository(&address).await?,
+                            false => Reader::open(Place::Address(address.clone())).await?,
+                        };
                         let mut keep = async |chunk: &Chunk, bytes: &[u8]| {
                             shelf.keep(chunk, bytes).await;
                         };
@@ -84,7 +88,8 @@ impl ModelFile {
                 };
                 let reference = ModelReference {
                     id: manifest.id(),
-                    file: Some(address),
+                    // What is made of a repository lies nowhere but in the room.
+                    file: (!is_repository(&address)).then_some(address),
                     manifest: None,
                 };
                 (reference, manifest)

@@ -10,7 +10,7 @@ use model::{
 use session::Fault;
 use web_sys::Blob;
 
-use super::{blob, download::BACKOFF_MS, model_file::MAX_HEADER_BYTES};
+use super::{blob, download::BACKOFF_MS, model_file::MAX_HEADER_BYTES, repository::Repository};
 use crate::{
     clock::{now_ms, sleep},
     error::{BrowserError, of_model},
@@ -32,9 +32,15 @@ pub enum Place {
     Address(String),
 }
 
+/// Where blocks come from.
+enum Source {
+    File(Place),
+    Repository(Box<Repository>),
+}
+
 /// A file, read block by block.
 pub struct Reader {
-    place: Place,
+    source: Source,
     file_bytes: u64,
     block_at: u64,
     block: Vec<u8>,
@@ -58,15 +64,37 @@ impl Reader {
             }
         };
         Ok(Self {
-            place,
+            source: Source::File(place),
             file_bytes,
             block_at: 0,
             block,
         })
     }
 
+    /// The GGUF file that is made of a repository.
+    ///
+    /// # Errors
+    /// As [`Repository::open`].
+    pub async fn of_repository(address: &str) -> Result<Self, Fault> {
+        let repository = Repository::open(address).await?;
+        Ok(Self {
+            file_bytes: repository.file_bytes(),
+            source: Source::Repository(Box::new(repository)),
+            block_at: 0,
+            block: Vec::new(),
+        })
+    }
+
+    /// How long the file is.
+    pub const fn file_bytes(&self) -> u64 {
+        self.file_bytes
+    }
+
     /// Bytes `range`, of which none lies behind the end of the file.
-    async fn read(&mut self, range: Range<u64>) -> Result<Vec<u8>, Fault> {
+    ///
+    /// # Errors
+    /// The file cannot be read, or is shorter.
+    pub async fn read(&mut self, range: Range<u64>) -> Result<Vec<u8>, Fault> {
         let mut bytes = Vec::new();
         let mut at = range.start;
         while at < range.end {
@@ -91,9 +119,11 @@ impl Reader {
 
     async fn load(&mut self, at: u64) -> Result<(), Fault> {
         let range = at..self.file_bytes.min(at + BLOCK_BYTES);
-        self.block = match &self.place {
-            Place::Device(file) => blob::read(file, range).await?,
-            Place::Address(address) => fetched(address, &range).await?.0,
+        self.block = match &mut self.source {
+            Source::File(Place::Device(file)) => blob::read(file, range).await?,
+            Source::File(Place::Address(address)) => fetched(address, &range).await?.0,
+            // Its files are read in the same way.
+            Source::Repository(repository) => Box::pin(repository.read(range)).await?,
         };
         self.block_at = at;
         Ok(())
@@ -139,7 +169,7 @@ impl Reader {
                 tell(at, self.file_bytes);
             }
         }
-        if let (Some(expected), Place::Address(address)) = (expected, &self.place) {
+        if let (Some(expected), Source::File(Place::Address(address))) = (expected, &self.source) {
             let address = address.clone();
             while at < self.file_bytes {
                 let end = self.file_bytes.min(at + BLOCK_BYTES);
@@ -184,11 +214,22 @@ impl Reader {
     }
 }
 
-/// Bytes of a file elsewhere, after several tries.
+/// Bytes of a file elsewhere, and how long it is.
 async fn fetched(address: &str, range: &Range<u64>) -> Result<(Vec<u8>, Option<u64>), Fault> {
+    patiently(address, async || http::bytes(address, range).await).await
+}
+
+/// What is asked of a site, after several tries.
+///
+/// # Errors
+/// `model.address_unreadable`, with what went wrong in the last one.
+pub async fn patiently<T>(
+    address: &str,
+    ask: impl AsyncFn() -> Result<T, Fault>,
+) -> Result<T, Fault> {
     let mut waits = BACKOFF_MS.iter();
     loop {
-        let fault = match http::bytes(address, range).await {
+        let fault = match ask().await {
             Ok(answer) => return Ok(answer),
             Err(fault) => fault,
         };

@@ -92,10 +92,11 @@ impl Model {
         let config = std::fs::read(folder.join("config.json")).unwrap();
         let tensors = safetensors::parse(&source, source.len() as u64).unwrap();
         let file = VirtualFile::new(&config, &[tensors], target, vec![]).unwrap();
-        let fetch = |_, range: Range<u64>| {
+        let fetch = async |_, range: Range<u64>| {
             Ok::<_, ()>(source[range.start as usize..range.end as usize].to_vec())
         };
-        Self::of(file.read(0..file.file_bytes(), fetch).unwrap(), folder)
+        let bytes = pollster::block_on(file.read(0..file.file_bytes(), fetch));
+        Self::of(bytes.unwrap(), folder)
     }
 
     fn open(path: &Path) -> Self {

@@ -137,10 +137,10 @@ impl VirtualFile {
     ///
     /// # Errors
     /// Whatever `fetch` says.
-    pub fn read<E>(
+    pub async fn read<E>(
         &self,
         range: Range<u64>,
-        mut fetch: impl FnMut(usize, Range<u64>) -> Result<Vec<u8>, E>,
+        mut fetch: impl AsyncFnMut(usize, Range<u64>) -> Result<Vec<u8>, E>,
     ) -> Result<Vec<u8>, E> {
         let mut out = Vec::new();
         let within = |part: Range<u64>| part.start.max(range.start)..part.end.min(range.end);
@@ -158,7 +158,8 @@ impl VirtualFile {
             let row = |at: u64| u32::try_from((at - place.start) / row_bytes).unwrap_or(u32::MAX);
             let rows = row(wanted.start)..row(wanted.end - 1) + 1;
             let start = place.start + u64::from(rows.start) * row_bytes;
-            out.extend(slice(&recipe.rows(rows, &mut fetch)?, start, &wanted));
+            let rows = recipe.rows(rows, &mut fetch).await?;
+            out.extend(slice(&rows, start, &wanted));
         }
         let len = range.end.min(self.file_bytes).saturating_sub(range.start);
         out.resize(usize::try_from(len).unwrap_or(out.len()), 0);

@@ -58,10 +58,10 @@ impl Recipe {
     ///
     /// # Errors
     /// Whatever `fetch` says.
-    pub fn rows<E>(
+    pub async fn rows<E>(
         &self,
         rows: Range<u32>,
-        fetch: &mut impl FnMut(usize, Range<u64>) -> Result<Vec<u8>, E>,
+        fetch: &mut impl AsyncFnMut(usize, Range<u64>) -> Result<Vec<u8>, E>,
     ) -> Result<Vec<u8>, E> {
         let mut out = Vec::new();
         let Source::Tensor {
@@ -77,7 +77,8 @@ impl Recipe {
             return Ok(out);
         };
         if *change == Change::Transposed && tensor.rows > 1 {
-            let whole = quantise::elements(tensor.dtype, &fetch(*file, tensor.range.clone())?);
+            let whole = fetch(*file, tensor.range.clone()).await?;
+            let whole = quantise::elements(tensor.dtype, &whole);
             for row in rows {
                 let column = whole
                     .iter()
@@ -103,7 +104,7 @@ impl Recipe {
                 _ => first,
             };
             let piece = place(start)..place(start + piece_rows);
-            let mut elements = quantise::elements(tensor.dtype, &fetch(*file, piece)?);
+            let mut elements = quantise::elements(tensor.dtype, &fetch(*file, piece).await?);
             if moves && self.rows == 1 {
                 let places = (0..self.cols).map(|index| moved(index, self.cols) as usize);
                 elements = places
