@@ -169,8 +169,12 @@ impl Reader {
                 tell(at, self.file_bytes);
             }
         }
-        if let (Some(expected), Source::File(Place::Address(address))) = (expected, &self.source) {
-            let address = address.clone();
+        let address = match &self.source {
+            Source::File(Place::Address(address)) => Some(address.clone()),
+            Source::Repository(repository) => Some(repository.address().to_owned()),
+            Source::File(Place::Device(_)) => None,
+        };
+        if let (Some(expected), Some(address)) = (expected, address) {
             while at < self.file_bytes {
                 let end = self.file_bytes.min(at + BLOCK_BYTES);
                 whole.update(&self.read(at..end).await?);

@@ -24,6 +24,7 @@ const MAX_TEXT_BYTES: u64 = 128 << 20;
 
 /// Its files of weights, block by block, and what is made of them.
 pub struct Repository {
+    address: String,
     file: VirtualFile,
     weights: Vec<Reader>,
 }
@@ -55,9 +56,15 @@ impl Repository {
         let vocabulary = vocabulary(address).await?;
         let file = VirtualFile::new(&config, &tensors, target, vocabulary.fields());
         Ok(Self {
+            address: address.to_owned(),
             file: file.map_err(|error| of_model(&error))?,
             weights,
         })
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// Size of the GGUF file.
