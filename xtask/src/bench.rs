@@ -46,7 +46,7 @@ pub struct Engine {
     /// A matrix of so many rows and columns in every storage type, too: ROWSxCOLUMNS; the GPU executor only.
     #[arg(long)]
     matrix: Option<String>,
-    /// The whole model with every variant of the kernels that the adapter may run, too; the GPU executor only.
+    /// That matrix, and the whole model, with every variant of the kernels that the adapter may run; the GPU executor only.
     #[arg(long)]
     variants: bool,
 }

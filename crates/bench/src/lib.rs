@@ -31,8 +31,19 @@ pub struct Report {
     pub kernels: Vec<KernelSpeed>,
     /// The model as a whole.
     pub tokens: TokenSpeed,
-    /// The same with each variant of a GPU's kernels, by its name; empty where nobody asked.
-    pub variants: Vec<(String, TokenSpeed)>,
+    /// Each variant of a GPU's kernels; empty where nobody asked.
+    pub variants: Vec<VariantSpeed>,
+}
+
+/// What was measured of one variant of a GPU's kernels.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct VariantSpeed {
+    /// Its name.
+    pub name: String,
+    /// Of the matrix in every storage type, where one was asked for.
+    pub kernels: Vec<KernelSpeed>,
+    /// The model as a whole.
+    pub tokens: TokenSpeed,
 }
 
 /// What is measured of a GPU besides the model's matrices and the model as a whole.
@@ -40,7 +51,7 @@ pub struct Report {
 pub struct More {
     /// One of so many rows and columns in every storage type.
     pub matrix: Option<(u32, u32)>,
-    /// The model with every variant of the kernels that the adapter may run.
+    /// That matrix, and the model, with every variant of the kernels that the adapter may run.
     pub variants: bool,
 }
 
@@ -105,8 +116,12 @@ pub async fn measure_gpu(
     for variant in offered.filter(|_| more.variants) {
         let device = device.clone().with_variant(variant);
         let make = async |setup: Setup| GpuExecutor::new(&device, setup);
-        let (speed, _) = tokens::measure(graph, &make, &now_ms).await?;
-        variants.push((variant.to_string(), speed));
+        let matrix = more.matrix.into_iter().flat_map(kernels::of_every_type);
+        variants.push(VariantSpeed {
+            name: variant.to_string(),
+            kernels: kernels::measure(matrix, ON_GPU, &make, &now_ms).await?,
+            tokens: tokens::measure(graph, &make, &now_ms).await?.0,
+        });
     }
     Ok(Report {
         executor: format!("{}, {}", device.adapter_name(), device.variant()),

@@ -23,7 +23,7 @@ struct Options {
     /// A matrix of so many rows and columns in every storage type, too: ROWSxCOLUMNS; the GPU executor only.
     #[arg(long, value_parser = shape)]
     matrix: Option<(u32, u32)>,
-    /// The whole model with every variant of the kernels that the adapter may run, too; the GPU executor only.
+    /// That matrix, and the whole model, with every variant of the kernels that the adapter may run; the GPU executor only.
     #[arg(long)]
     variants: bool,
     /// Print one JSON object instead of a table.

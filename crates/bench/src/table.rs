@@ -2,7 +2,7 @@
 
 use core::fmt::{Display, Formatter, Result};
 
-use crate::{Report, TokenSpeed};
+use crate::{KernelSpeed, Report, TokenSpeed, VariantSpeed};
 
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
@@ -19,17 +19,7 @@ impl Display for Report {
             "\n| weight | columns | kernel | GB/s | Gop/s |\n|---|---|---|---|---|"
         )?;
         for kernel in &self.kernels {
-            writeln!(
-                f,
-                "| {} {} x {} | {} | {} | {:.2} | {:.1} |",
-                kernel.dtype,
-                kernel.rows,
-                kernel.cols,
-                kernel.columns,
-                if kernel.prefill { "prefill" } else { "decode" },
-                kernel.gigabytes_per_s,
-                kernel.gigaops_per_s,
-            )?;
+            row(f, kernel)?;
         }
         let tokens = &self.tokens;
         writeln!(
@@ -61,14 +51,34 @@ impl Display for Report {
                 "\n| variant | prefill tok/s | decode tok/s |\n|---|---|---|"
             )?;
         }
-        for (variant, speed) in &self.variants {
+        for VariantSpeed { name, tokens, .. } in &self.variants {
             let TokenSpeed {
                 prefill_tokens_per_s: prefill,
                 decode_tokens_per_s: decode,
                 ..
-            } = speed;
-            writeln!(f, "| {variant} | {prefill:.1} | {decode:.1} |")?;
+            } = tokens;
+            writeln!(f, "| {name} | {prefill:.1} | {decode:.1} |")?;
+        }
+        for VariantSpeed { name, kernels, .. } in &self.variants {
+            for kernel in kernels {
+                write!(f, "{name}: ")?;
+                row(f, kernel)?;
+            }
         }
         Ok(())
     }
+}
+
+fn row(f: &mut Formatter<'_>, kernel: &KernelSpeed) -> Result {
+    writeln!(
+        f,
+        "| {} {} x {} | {} | {} | {:.2} | {:.1} |",
+        kernel.dtype,
+        kernel.rows,
+        kernel.cols,
+        kernel.columns,
+        if kernel.prefill { "prefill" } else { "decode" },
+        kernel.gigabytes_per_s,
+        kernel.gigaops_per_s,
+    )
 }
