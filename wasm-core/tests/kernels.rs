@@ -41,30 +41,23 @@ async fn compare(device: &GpuDevice, variant: Variant, dtypes: &[DType]) {
     }
 }
 
+async fn compare_plain(linear: LinearKernels) {
+    let dtypes = [DType::F32, DType::Q8_0, DType::Q4_1];
+    compare(&device().await, Variant::plain(linear), &dtypes).await;
+}
+
 async fn device() -> GpuDevice {
     GpuDevice::request("kernel test").await.unwrap()
 }
 
 #[wasm_bindgen_test]
 async fn the_kernels_of_hardware_compute_what_the_cpu_does() {
-    let plain = Variant::plain(LinearKernels::Parallel);
-    compare(
-        &device().await,
-        plain,
-        &[DType::F32, DType::Q8_0, DType::Q4_1],
-    )
-    .await;
+    compare_plain(LinearKernels::Parallel).await;
 }
 
 #[wasm_bindgen_test]
 async fn the_kernels_of_software_adapters_do_too() {
-    let plain = Variant::plain(LinearKernels::Serial);
-    compare(
-        &device().await,
-        plain,
-        &[DType::F32, DType::Q8_0, DType::Q4_1],
-    )
-    .await;
+    compare_plain(LinearKernels::Serial).await;
 }
 
 #[wasm_bindgen_test]

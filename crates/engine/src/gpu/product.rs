@@ -121,11 +121,15 @@ impl Product {
             self.part_of(),
             match (self.arithmetic, self.norm) {
                 (Arithmetic::Float, true) => include_str!("wgsl/product_norm.wgsl"),
-                (Arithmetic::Float, false) => include_str!("wgsl/product_plain.wgsl"),
+                (Arithmetic::Float, false) => concat!(
+                    include_str!("wgsl/product_plain.wgsl"),
+                    include_str!("wgsl/product_without_norm.wgsl")
+                ),
                 (Arithmetic::Prepared(_), _) => concat!(
                     include_str!("wgsl/prepared.wgsl"),
                     include_str!("wgsl/prepared8.wgsl"),
-                    include_str!("wgsl/product_prepared.wgsl")
+                    include_str!("wgsl/product_prepared.wgsl"),
+                    include_str!("wgsl/product_without_norm.wgsl")
                 ),
             }
             .to_owned(),

@@ -12,13 +12,6 @@ struct Shape {
 @group(1) @binding(3) var<storage, read> x: array<vec4<f32>>;               // columns x 2 vec8s
 @group(1) @binding(4) var<storage, read_write> out: array<vec4<u32>>;       // columns x prepared_vec4s(vec8s)
 
-// Eight elements as numbers of 16 bits or less.
-struct Prepared {
-    numbers: vec4<u32>,
-    scale: f32,
-    sum: f32,  // of the elements
-}
-
 fn rounding_of(column: u32) -> Rounding {
     if shape.rounding == NONE {
         return KEPT;

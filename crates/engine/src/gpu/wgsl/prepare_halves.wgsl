@@ -1,5 +1,5 @@
 // Halves below 1: elements 0 and 2, 1 and 3, 4 and 6, 5 and 7, divided by a power of two.
-fn prepared(eight: mat2x4<f32>) -> Prepared {
+fn prepared(eight: mat2x4<f32>) -> X8 {
     let exponent = clamp(largest_of(eight) >> 23u, 1u, 252u);
     let scale = bitcast<f32>((exponent + 1u) << 23u);
     let inverse = bitcast<f32>((253u - exponent) << 23u);
@@ -12,5 +12,5 @@ fn prepared(eight: mat2x4<f32>) -> Prepared {
         pack2x16float(high.yw),
     );
     let all = eight[0] + eight[1];
-    return Prepared(numbers, scale, (all.x + all.y) + (all.z + all.w));
+    return X8(numbers, scale, (all.x + all.y) + (all.z + all.w));
 }

@@ -1,5 +1,5 @@
 // Steps of 2^-14 of the power of two above the largest magnitude: 16 bits with a sign hold them.
-fn prepared(eight: mat2x4<f32>) -> Prepared {
+fn prepared(eight: mat2x4<f32>) -> X8 {
     let largest = largest_of(eight);
     let exponent = max(largest >> 23u, 14u);
     let step = bitcast<f32>((exponent - 13u) << 23u);
@@ -12,5 +12,5 @@ fn prepared(eight: mat2x4<f32>) -> Prepared {
     let all = low + high;
     // What is no finite number stays none.
     let scale = select(step, bitcast<f32>(largest), exponent == 255u);
-    return Prepared(vec4(upper, lower), scale, scale * f32((all.x + all.y) + (all.z + all.w)));
+    return X8(vec4(upper, lower), scale, scale * f32((all.x + all.y) + (all.z + all.w)));
 }

@@ -1,18 +1,6 @@
 // Products of halves, eight of which are added up before they are turned into f32. What enters is scaled, so that none overflows:
-// an element is a half * scale. `numbers` has elements 0 and 2, 1 and 3, 4 and 6, 5 and 7.
-struct X8 {
-    numbers: vec4<u32>,
-    scale: f32,
-    sum: f32,  // of the elements
-}
-
-// Eight neighbouring elements of four rows, each (byte / 256 - 1/2) * scale + minimum.
-struct Rows8 {
-    low: vec4<u32>,
-    high: vec4<u32>,
-    scale: vec4<f32>,
-    minimum: vec4<f32>,
-}
+// an element is a half * scale. `numbers` has elements 0 and 2, 1 and 3, 4 and 6, 5 and 7. Of a row it is
+// (byte / 256 - 1/2) * scale + minimum.
 
 // Each quant * scale + minimum.
 fn dequantised(q: Quants8, scale: vec4<f32>, minimum: vec4<f32>) -> Rows8 {

@@ -1,18 +1,6 @@
 // Products of integers. What enters has 16 bits, as on the CPU, in two bytes: the upper ones of eight elements are x and y of
-// `numbers`, the lower ones z and w. An element is (256 upper + lower) * scale, both with a sign.
-struct X8 {
-    numbers: vec4<u32>,
-    scale: f32,
-    sum: f32,  // of the elements
-}
-
-// Eight neighbouring elements of four rows, each a byte with a sign * scale + minimum.
-struct Rows8 {
-    low: vec4<u32>,
-    high: vec4<u32>,
-    scale: vec4<f32>,
-    minimum: vec4<f32>,
-}
+// `numbers`, the lower ones z and w. An element is (256 upper + lower) * scale, both with a sign. Of a row it is a byte with a
+// sign * scale + minimum.
 
 // Each quant * scale + minimum.
 fn dequantised(q: Quants8, scale: vec4<f32>, minimum: vec4<f32>) -> Rows8 {
